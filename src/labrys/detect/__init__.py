@@ -1,0 +1,1 @@
+"""Detection: records become findings; every detector is a folder of the same shape."""

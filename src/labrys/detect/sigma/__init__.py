@@ -1,0 +1,1 @@
+"""Sigma: rules of the whole specification, matched by columns, and their correlations."""

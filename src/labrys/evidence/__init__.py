@@ -1,0 +1,1 @@
+"""Evidence: bytes become Arrow record batches, one folder for each format."""

@@ -1,0 +1,88 @@
+"""Finds the formats: every folder here with a `format.toml`, and plug-ins' (`labrys.evidence`).
+
+A format folder holds `format.toml` (what it is, read without importing code), `read.py` with
+`sniff(head, name) -> float` and `read(source) -> Iterator[(shape, RecordBatch)]`, and `ocsf.toml`
+(which column of its shapes is which OCSF attribute).
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from labrys.evidence.records import Shaped, Source
+
+SNIFF_BYTES = 64 << 10
+"""How much of a file's beginning `sniff` is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One evidence format, as its `format.toml` describes it.
+
+    `unit` says what `_offset` counts (`byte` or `record`); `shapes` the shapes it may yield, with
+    `*` where a part comes from the evidence; `version` changes when what it yields changes.
+    """
+
+    id: str
+    title: str
+    version: int
+    unit: str
+    shapes: tuple[str, ...]
+    spec: tuple[str, ...]
+    module: str
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """How surely `head`, the first bytes of a file called `name`, is this format: 0 to 1."""
+        return float(import_module(self.module).sniff(head, name))
+
+    def read(self, source: Source) -> Iterator[Shaped]:
+        """The source's events in bounded memory; a bad record becomes an `unparsed` row."""
+        reader: Callable[[Source], Iterator[Shaped]] = import_module(self.module).read
+        return reader(source)
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Every format there is, ours first, each once, in the order of their ids."""
+    found = {made.id: made for made in _plugged_in()}
+    for folder in files("labrys.evidence").iterdir():
+        if (made := _load(folder, f"labrys.evidence.{folder.name}")) is not None:
+            found[made.id] = made
+    return tuple(found[key] for key in sorted(found))
+
+
+def choose(head: bytes, name: str) -> Format | None:
+    """The format that claims `head` most surely; None when none claims it at all."""
+    best, best_score = None, 0.0
+    for made in formats():
+        score = made.sniff(head, name)
+        if score > best_score:
+            best, best_score = made, score
+    return best
+
+
+def _plugged_in() -> Iterator[Format]:
+    for entry in entry_points(group="labrys.evidence"):
+        if (made := _load(files(entry.value), entry.value)) is not None:
+            yield made
+
+
+def _load(folder: Traversable, package: str) -> Format | None:
+    path = folder / "format.toml"
+    if not path.is_file():
+        return None
+    table = tomllib.loads(path.read_text("utf-8"))
+    return Format(
+        id=table["id"],
+        title=table["title"],
+        version=table["version"],
+        unit=table["unit"],
+        shapes=tuple(table["shapes"]),
+        spec=tuple(table.get("spec", ())),
+        module=f"{package}.read",
+    )
