@@ -7,9 +7,8 @@ its visible picture U+241E, so the separator can never be forged by evidence.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 import pyarrow as pa
@@ -47,7 +46,7 @@ class Source:
     size: int
     modified: int | None = None
 
-    def open(self) -> BufferedReader:
+    def open(self) -> BinaryIO:
         """The content from its first byte."""
         return self.path.open("rb", buffering=1 << 20)
 
