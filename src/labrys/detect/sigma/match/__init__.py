@@ -1,0 +1,1 @@
+"""The matcher: compiled rules against a table of one shape, by columns and distinct values."""

@@ -1,0 +1,369 @@
+"""Runs every rule that applies to a shape over a table of that shape.
+
+The order of work is what makes thousands of rules cheap: distinct values are scanned once for all
+literals of a field; a rule dies as soon as one conjunct has no hit in the whole batch; only what
+survives is looked at row by row, and expensive atoms only on the values of surviving rows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labrys.detect.sigma.ir import Atom, RuleSet
+from labrys.detect.sigma.match import verify
+from labrys.detect.sigma.match.column import Bools, Column, Ints
+from labrys.detect.sigma.match.literals import Literals, pattern
+from labrys.detect.sigma.match.program import (
+    EXACT,
+    Both,
+    Builder,
+    Either,
+    Group,
+    Negated,
+    RowTest,
+    Step,
+    pinned,
+)
+
+Resolve = Callable[[str], pa.Array | pa.ChunkedArray | None]
+"""A rule's field name → the column of the batch it means, derived where needed; None if absent."""
+
+_HOT_FROM_BYTES: Final = 4 << 20
+_HOT_SHARE: Final = 16
+_HOT_PER_KB: Final = 0.5
+"""A literal seen more often than this in each KiB of a large column is looked up on survivors."""
+
+
+class FieldLiterals:
+    """The literal automaton of one field, and which atoms each pattern speaks for."""
+
+    def __init__(self, atoms: Mapping[int, Atom], compiled: bytes | None = None) -> None:
+        self._atoms = atoms
+        owners: dict[bytes, list[int]] = {}
+        self.searched: set[int] = set()
+        """Atoms whose values are all found by the automaton (if exact, they are decided by it)."""
+        for number, atom in atoms.items():
+            for text in verify.required(atom):
+                op = atom.op if atom.op in EXACT else "contains"
+                owners.setdefault(pattern(op, text.encode()), []).append(number)
+                self.searched.add(number)
+        self.owners = list(owners.values())
+        self.literals = Literals(list(owners), compiled)
+        self._owners = owners
+        self._measured = False
+
+    def leave_out_hot(self, column: Column) -> None:
+        """Once, on the first large column: stop searching literals that nearly every value has."""
+        if self._measured or column.size < _HOT_FROM_BYTES:
+            return
+        self._measured = True
+        sample = column.sample(_HOT_SHARE)
+        numbers, _ = self.literals.scan(sample)
+        counts = np.bincount(numbers, minlength=len(self.owners))
+        hot = set(np.flatnonzero(counts > _HOT_PER_KB * len(sample) / 1024).tolist())
+        if not hot:
+            return
+        kept = {text: ids for i, (text, ids) in enumerate(self._owners.items()) if i not in hot}
+        lost = {a for i, ids in enumerate(self._owners.values()) if i in hot for a in ids}
+        self.searched -= lost
+        self.owners = [[a for a in ids if a not in lost] for ids in kept.values()]
+        self.literals = Literals(list(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Which rows (ascending) each matching rule found: rule number in the rule set → rows."""
+
+    rows: dict[int, Ints]
+
+
+class Engine:
+    """A compiled rule set, ready to match; holds no state of the data but learnt hot literals."""
+
+    def __init__(self, rules: RuleSet, compiled: Mapping[str, bytes] | None = None) -> None:
+        self._atoms = rules.atoms
+        self._rules = rules.rules
+        self._builder = Builder(rules.atoms)
+        self._programs: dict[int, Step] = {}
+        self._compiled = compiled or {}
+        self._literals: dict[str | None, FieldLiterals] = {}
+        self._by_field: dict[str | None, dict[int, Atom]] = {}
+        for number, atom in enumerate(rules.atoms):
+            if atom.op in EXACT or atom.op in ("re", "glob"):
+                self._by_field.setdefault(atom.field, {})[number] = atom
+
+    def pinned_event_ids(self, rule: int) -> frozenset[str] | None:
+        """The event ids outside of which the rule cannot match; None when it names none."""
+        return pinned(self._rules[rule].when, self._atoms, "EventID")
+
+    def compile_all(self) -> dict[str, bytes]:
+        """Every field's automaton as bytes, for the cache."""
+        return {
+            _cache_name(name): made
+            for name in self._by_field
+            if (made := self._field(name).literals.compiled())
+        }
+
+    def match(
+        self,
+        rules: Iterable[int],
+        rows: int,
+        resolve: Resolve,
+        all_columns: Sequence[pa.Array | pa.ChunkedArray],
+    ) -> Matches:
+        """Match rules by number on a batch of `rows` rows; `all_columns` is what keywords search."""
+        run = _Run(self, rows, resolve, all_columns)
+        found: dict[int, Ints] = {}
+        for number in rules:
+            program = self._programs.get(number)
+            if program is None:
+                program = self._programs[number] = self._builder.build(self._rules[number].when)
+            hits = run.rows_of(program)
+            if hits is not None and len(hits):
+                found[number] = hits
+        return Matches(found)
+
+    def atom(self, number: int) -> Atom:
+        """An atom by its number."""
+        return self._atoms[number]
+
+    def _field(self, name: str | None) -> FieldLiterals:
+        made = self._literals.get(name)
+        if made is None:
+            atoms = self._by_field.get(name, {})
+            made = FieldLiterals(atoms, self._compiled.get(_cache_name(name)))
+            self._literals[name] = made
+        return made
+
+    def literals_for(self, name: str | None, column: Column) -> FieldLiterals:
+        """The field's automaton, fit for a column of this size."""
+        made = self._field(name)
+        made.leave_out_hot(column)
+        return made
+
+
+def _cache_name(name: str | None) -> str:
+    return "keyword" if name is None else f"field:{name}"
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A column under one field's automaton: which atoms occur, and in which distinct values."""
+
+    column: Column
+    literals: FieldLiterals
+    postings: dict[int, Ints]
+    hit: frozenset[int]
+
+
+class _Run:
+    """One batch: columns by rule field, and what has been found out about them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        rows: int,
+        resolve: Resolve,
+        all_columns: Sequence[pa.Array | pa.ChunkedArray],
+    ) -> None:
+        self._engine = engine
+        self._rows = rows
+        self._resolve = resolve
+        self._all = all_columns
+        self._columns: dict[int, Column] = {}
+        self._kept: list[Any] = []  # keeps ids of arrays valid
+        self._fields: dict[str | None, list[_Seen]] = {}
+        self._masks: dict[tuple[Group, int], Bools] = {}
+        self._pure: dict[Group, bool] = {}
+
+    def rows_of(self, program: Step) -> Ints | None:
+        """The rows where a program is true; None where it is quickly seen to be true nowhere."""
+        if isinstance(program, Both):
+            if any(self._dead(group) for group in program.groups):
+                return None
+        elif isinstance(program, Group) and self._dead(program):
+            return None
+        found: Ints = np.flatnonzero(self._holds(program, None)).astype(np.int64)
+        return found
+
+    def _seen(self, name: str | None) -> list[_Seen]:
+        known = self._fields.get(name)
+        if known is not None:
+            return known
+        if name is None:
+            arrays = list(self._all)
+        else:
+            array = self._resolve(name)
+            arrays = [] if array is None else [array]
+        self._fields[name] = [self._look(name, self._column(array)) for array in arrays]
+        return self._fields[name]
+
+    def _column(self, array: pa.Array | pa.ChunkedArray) -> Column:
+        made = self._columns.get(id(array))
+        if made is None:
+            made = self._columns[id(array)] = Column(array)
+            self._kept.append(array)
+        return made
+
+    def _look(self, name: str | None, column: Column) -> _Seen:
+        literals = self._engine.literals_for(name, column)
+        postings: dict[int, Ints] = {}
+        for number, codes in column.scan(literals.literals).items():
+            for atom in literals.owners[number]:
+                have = postings.get(atom)
+                postings[atom] = codes if have is None else np.union1d(have, codes)
+        return _Seen(column, literals, postings, frozenset(postings))
+
+    def _dead(self, group: Group) -> bool:
+        """Whether no distinct value can satisfy the group, by the automaton alone."""
+        return all(
+            group.atoms <= seen.literals.searched and group.atoms.isdisjoint(seen.hit)
+            for seen in self._seen(group.field)
+        )
+
+    def _holds(self, step: Step, rows: Ints | None) -> Bools:
+        """For each of `rows` (all when None), whether the step is true."""
+        if isinstance(step, Group):
+            return self._group(step, rows)
+        if isinstance(step, RowTest):
+            return self._row_test(self._engine.atom(step.atom), rows)
+        if isinstance(step, Negated):
+            return ~self._holds(step.part, rows)
+        if isinstance(step, Either):
+            return self._either(step, rows)
+        return self._both(step, rows)
+
+    def _length(self, rows: Ints | None) -> int:
+        return self._rows if rows is None else len(rows)
+
+    def _both(self, step: Both, rows: Ints | None) -> Bools:
+        answer = np.zeros(self._length(rows), np.bool_)
+        alive: Ints | None = None  # positions in `rows` still true
+        for part in self._by_rarity(step):
+            here = rows if alive is None else alive if rows is None else rows[alive]
+            mask = self._holds(part, here)
+            alive = np.flatnonzero(mask) if alive is None else alive[mask]
+            if not len(alive):
+                return answer
+        if alive is None:
+            answer[:] = True
+        else:
+            answer[alive] = True
+        return answer
+
+    def _by_rarity(self, step: Both) -> Iterable[Step]:
+        """The parts, groups with the fewest matching values first."""
+        if len(step.groups) < 2:
+            return step.parts
+        groups = sorted(step.groups, key=self._spread_of)
+        return [*groups, *step.parts[len(groups) :]]
+
+    def _spread_of(self, group: Group) -> float:
+        total = 0.0
+        for seen in self._seen(group.field):
+            if not group.atoms <= seen.literals.searched:
+                return 1e18
+            hits = sum(len(seen.postings[a]) for a in group.atoms & seen.hit)
+            total += hits / max(seen.column.count, 1)
+        return total
+
+    def _either(self, step: Either, rows: Ints | None) -> Bools:
+        answer = np.zeros(self._length(rows), np.bool_)
+        for part in step.parts:
+            if isinstance(part, Group) and self._dead(part):
+                continue
+            answer |= self._holds(part, rows)
+            if answer.all():
+                break
+        return answer
+
+    def _group(self, group: Group, rows: Ints | None) -> Bools:
+        answer: Bools | None = None
+        for position, seen in enumerate(self._seen(group.field)):
+            codes = seen.column.codes if rows is None else seen.column.codes[rows]
+            part = self._mask(group, seen, position, codes)[codes]
+            answer = part if answer is None else answer | part
+        return np.zeros(self._length(rows), np.bool_) if answer is None else answer
+
+    def _mask(self, group: Group, seen: _Seen, position: int, codes: npt.NDArray[Any]) -> Bools:
+        """A mask over distinct values (and false for null), right at least for `codes`."""
+        key = (group, position)
+        known = self._masks.get(key)
+        if known is not None:
+            return known
+        mask = np.zeros(seen.column.count + 1, np.bool_)
+        atoms = self._engine.atom
+        lazy: list[int] = []
+        for number in group.atoms:
+            atom = atoms(number)
+            searched = number in seen.literals.searched
+            if searched and atom.op in EXACT and not atom.cased:
+                if number in seen.hit:
+                    mask[seen.postings[number]] = True
+            elif not searched or number in seen.hit:
+                lazy.append(number)
+        if not lazy:
+            self._masks[key] = mask
+            return mask
+        asked = self._distinct(codes, seen.column.count)
+        for number in lazy:
+            open_codes = asked[~mask[asked]]
+            if not len(open_codes):
+                break
+            candidates = seen.postings.get(number)
+            if number in seen.literals.searched and candidates is not None:
+                open_codes = np.intersect1d(open_codes, candidates, assume_unique=True)
+            mask[open_codes[seen.column.decide(atoms(number), open_codes, candidates)]] = True
+        return mask
+
+    @staticmethod
+    def _distinct(codes: npt.NDArray[Any], count: int) -> Ints:
+        """The distinct codes among these, nulls left out."""
+        present = np.zeros(count + 1, np.bool_)
+        present[codes] = True
+        present[count] = False
+        return np.flatnonzero(present)
+
+    def _row_test(self, atom: Atom, rows: Ints | None) -> Bools:
+        columns = [seen.column for seen in self._seen(atom.field)]
+        missing = np.ones(self._length(rows), np.bool_)
+        for column in columns:
+            missing &= column.null_rows if rows is None else column.null_rows[rows]
+        if atom.op == "null":
+            return missing
+        if atom.op == "exists":
+            return ~missing if atom.value == "true" else missing
+        return self._same_fields(atom, columns, rows)
+
+    def _same_fields(self, atom: Atom, columns: list[Column], rows: Ints | None) -> Bools:
+        others = [seen.column for seen in self._seen(atom.value)]
+        answer = np.zeros(self._length(rows), np.bool_)
+        if not columns or not others:
+            return answer
+        left, right = columns[0], others[0]
+        first = left.codes if rows is None else left.codes[rows]
+        second = right.codes if rows is None else right.codes[rows]
+        both = np.flatnonzero((first != left.count) & (second != right.count))
+        pairs = first[both].astype(np.int64) * (right.count + 1) + second[both]
+        distinct, inverse = np.unique(pairs, return_inverse=True)
+        here, there = np.divmod(distinct, right.count + 1)
+        mine = left.values.take(pa.array(here)).to_pylist()
+        theirs = right.values.take(pa.array(there)).to_pylist()
+        op = atom.flags or "eq"
+        decided = np.fromiter(
+            (
+                any(
+                    verify.test(Atom(None, op, wanted, atom.cased))(value)  # type: ignore[arg-type]
+                    for wanted in other.split("\x1e")
+                )
+                for value, other in zip(mine, theirs, strict=True)
+            ),
+            np.bool_,
+            len(distinct),
+        )
+        answer[both] = decided[inverse]
+        return answer
