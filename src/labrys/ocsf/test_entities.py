@@ -1,0 +1,101 @@
+import pyarrow as pa
+import pytest
+
+from labrys.ocsf import entities, maps
+from labrys.ocsf.entities import EntityColumn, entity_columns
+
+TOML = """
+[[map]]
+shapes = ["made.process"]
+class_uid = 1007
+activity_id = 1
+[map.columns]
+"device.hostname" = "_host"
+"actor.user.name" = {column = "User", as = "user"}
+"process.uid" = "Guid"
+"process.pid" = {column = "Pid", as = "int"}
+"process.file.path" = "Image"
+"process.file.hashes.sha256" = {column = "Hashes", as = "sha256"}
+"actor.session.uid" = "LogonId"
+
+[[map]]
+shapes = ["made.*"]
+class_uid = 4001
+[map.columns]
+"dst_endpoint.ip" = ["To", "ToToo"]
+"resources.uid" = "Things"
+"""
+
+
+@pytest.fixture(autouse=True)
+def made_maps(monkeypatch: pytest.MonkeyPatch):
+    made = maps.parse(TOML, "test")
+    maps.mapping_for.cache_clear()
+    entity_columns.cache_clear()
+    monkeypatch.setattr(maps, "maps", lambda: made)
+    yield
+    maps.mapping_for.cache_clear()
+    entity_columns.cache_clear()
+
+
+def listed(shape: str, **columns: list[str | None]) -> list[list[tuple[str, str, str]]]:
+    rows = entities.entities(shape, pa.table(columns)).to_pylist()
+    return [[(each["type"], each["role"], each["value"]) for each in row] for row in rows]
+
+
+def test_columns_of_a_shape_without_a_map_are_its_host() -> None:
+    assert entity_columns("nobody.knows") == (EntityColumn("host", "device", ("_host",)),)
+
+
+def test_entities_of_a_process_are_typed_and_normalised() -> None:
+    rows = listed(
+        "made.process",
+        _host=["PC1.Corp.", None],
+        User=["CORP\\Ann", "-"],
+        Guid=["{AB-1}", "{00000000-0000-0000-0000-000000000000}"],
+        Pid=["0x10", "17"],
+        Image=["C:\\Windows\\cmd.exe", "/bin/sh"],
+        Hashes=["SHA1=00,SHA256=" + "AB" * 32, None],
+        LogonId=["0x3e7", "0x77"],
+    )
+    assert rows == [
+        [
+            ("host", "device", "pc1.corp"),
+            ("user", "actor", "ann"),
+            ("process", "object", "pc1.corp|{ab-1}"),
+            ("file", "actor", "c:\\windows\\cmd.exe"),
+            ("hash", "actor", "ab" * 32),
+        ],
+        [("file", "actor", "/bin/sh")],
+    ]
+
+
+def test_a_process_without_a_guid_is_its_pid_and_image() -> None:
+    rows = listed("made.process", _host=["PC"], Guid=[None], Pid=["0x10"], Image=["C:\\A.exe"])
+    assert ("process", "object", "pc|16|c:\\a.exe") in rows[0]
+
+
+def test_addresses_are_checked_and_several_values_are_several_entities() -> None:
+    rows = listed(
+        "made.flow",
+        To=["::ffff:10.0.0.1", "-", "127.0.0.1", "no address"],
+        ToToo=[None, "[2001:db8::1]:443", "9.9.9.9", None],
+        Things=["a\x1eb\x1ea", None, "", "-"],
+    )
+    assert rows == [
+        [
+            ("ip", "destination", "10.0.0.1"),
+            ("resource", "object", "a"),
+            ("resource", "object", "b"),
+        ],
+        [("ip", "destination", "2001:db8::1")],
+        [],
+        [],
+    ]
+
+
+def test_dictionary_columns_and_no_rows() -> None:
+    table = pa.table({"To": pa.array(["1.2.3.4", "1.2.3.4"]).dictionary_encode()})
+    assert [len(row) for row in entities.entities("made.flow", table).to_pylist()] == [1, 1]
+    assert entities.entities("made.flow", table.slice(0, 0)).to_pylist() == []
+    assert entities.entities("made.flow", pa.table({"x": ["1"]})).to_pylist() == [[]]
