@@ -34,8 +34,10 @@ Resolve = Callable[[str], pa.Array | pa.ChunkedArray | None]
 
 _HOT_FROM_BYTES: Final = 4 << 20
 _HOT_SHARE: Final = 16
-_HOT_PER_KB: Final = 0.5
-"""A literal seen more often than this in each KiB of a large column is looked up on survivors."""
+_HOT_PER_VALUE: Final = 0.04
+"""A literal found more often than this in a large column is looked up on survivors instead."""
+
+_COSTLY: Final = 1e6
 
 
 class FieldLiterals:
@@ -64,7 +66,7 @@ class FieldLiterals:
         sample = column.sample(_HOT_SHARE)
         numbers, _ = self.literals.scan(sample)
         counts = np.bincount(numbers, minlength=len(self.owners))
-        hot = set(np.flatnonzero(counts > _HOT_PER_KB * len(sample) / 1024).tolist())
+        hot = set(np.flatnonzero(counts > _HOT_PER_VALUE * column.count / _HOT_SHARE).tolist())
         if not hot:
             return
         kept = {text: ids for i, (text, ids) in enumerate(self._owners.items()) if i not in hot}
@@ -178,14 +180,11 @@ class _Run:
         self._kept: list[Any] = []  # keeps ids of arrays valid
         self._fields: dict[str | None, list[_Seen]] = {}
         self._masks: dict[tuple[Group, int], Bools] = {}
-        self._pure: dict[Group, bool] = {}
+        self._spreads: dict[Group, float] = {}
 
     def rows_of(self, program: Step) -> Ints | None:
         """The rows where a program is true; None where it is quickly seen to be true nowhere."""
-        if isinstance(program, Both):
-            if any(self._dead(group) for group in program.groups):
-                return None
-        elif isinstance(program, Group) and self._dead(program):
+        if self._dead(program):
             return None
         found: Ints = np.flatnonzero(self._holds(program, None)).astype(np.int64)
         return found
@@ -218,12 +217,19 @@ class _Run:
                 postings[atom] = codes if have is None else np.union1d(have, codes)
         return _Seen(column, literals, postings, frozenset(postings))
 
-    def _dead(self, group: Group) -> bool:
-        """Whether no distinct value can satisfy the group, by the automaton alone."""
-        return all(
-            group.atoms <= seen.literals.searched and group.atoms.isdisjoint(seen.hit)
-            for seen in self._seen(group.field)
-        )
+    def _dead(self, step: Step) -> bool:
+        """Whether the automata alone show that no row can satisfy the step."""
+        if isinstance(step, Group):
+            atoms = step.atoms
+            return all(
+                atoms <= seen.literals.searched and atoms.isdisjoint(seen.hit)
+                for seen in self._seen(step.field)
+            )
+        if isinstance(step, Both):
+            return any(self._dead(part) for part in step.parts)
+        if isinstance(step, Either):
+            return all(self._dead(part) for part in step.parts)
+        return False
 
     def _holds(self, step: Step, rows: Ints | None) -> Bools:
         """For each of `rows` (all when None), whether the step is true."""
@@ -255,26 +261,36 @@ class _Run:
             answer[alive] = True
         return answer
 
-    def _by_rarity(self, step: Both) -> Iterable[Step]:
-        """The parts, groups with the fewest matching values first."""
-        if len(step.groups) < 2:
-            return step.parts
-        groups = sorted(step.groups, key=self._spread_of)
-        return [*groups, *step.parts[len(groups) :]]
+    def _by_rarity(self, step: Both) -> list[Step]:
+        """The parts, those with the fewest matching values first, costly ones last."""
+        return sorted(step.parts, key=self._spread)
 
-    def _spread_of(self, group: Group) -> float:
-        total = 0.0
-        for seen in self._seen(group.field):
-            if not group.atoms <= seen.literals.searched:
-                return 1e18
-            hits = sum(len(seen.postings[a]) for a in group.atoms & seen.hit)
-            total += hits / max(seen.column.count, 1)
-        return total
+    def _spread(self, step: Step) -> float:
+        """About the share of values a step leaves; large where finding out is itself costly."""
+        if isinstance(step, Group):
+            return self._group_spread(step)
+        if isinstance(step, Either):
+            return sum(self._spread(part) for part in step.parts)
+        if isinstance(step, Both):
+            return min((self._spread(part) for part in step.parts), default=1.0)
+        return 0.5 if isinstance(step, RowTest) else 2 * _COSTLY
+
+    def _group_spread(self, group: Group) -> float:
+        known = self._spreads.get(group)
+        if known is None:
+            known = 0.0
+            for seen in self._seen(group.field):
+                if not group.atoms <= seen.literals.searched:
+                    known += _COSTLY
+                hits = sum(len(seen.postings[a]) for a in group.atoms & seen.hit)
+                known += hits / max(seen.column.count, 1)
+            self._spreads[group] = known
+        return known
 
     def _either(self, step: Either, rows: Ints | None) -> Bools:
         answer = np.zeros(self._length(rows), np.bool_)
         for part in step.parts:
-            if isinstance(part, Group) and self._dead(part):
+            if self._dead(part):
                 continue
             answer |= self._holds(part, rows)
             if answer.all():

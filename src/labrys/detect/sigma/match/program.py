@@ -5,7 +5,7 @@ distinct values; the parts of an `and` are ordered so that what is cheap and rar
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, Node, Not
 
@@ -30,10 +30,9 @@ class RowTest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Both:
-    """Conjunction; `groups` are its direct groups, which decide quickly that a rule is dead."""
+    """Conjunction."""
 
     parts: tuple["Step", ...]
-    groups: tuple[Group, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +73,7 @@ class Builder:
         built = sorted((self.build(part) for part in parts), key=_cost)
         if len(built) == 1:
             return built[0]
-        return Both(tuple(built), tuple(part for part in built if isinstance(part, Group)))
+        return Both(tuple(built))
 
     def _either(self, parts: Sequence[Node]) -> Step:
         by_field: dict[str | None, set[int]] = {}

@@ -1,0 +1,185 @@
+"""The parent's side of the reading processes: deals out files, outlives crashes and stalls."""
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+from labrys.evidence.unpack.limits import Limits, Problem
+from labrys.scan.worker import Beat, Offer, Round, Task, serve
+
+_TASK_FILES: Final = 64
+_TASK_BYTES: Final = 16 << 20
+_TRIES: Final = 3
+
+Message = Offer | Round | Beat | Problem
+
+
+@dataclass(slots=True)
+class Reply:
+    """Lets the one who iterates answer an `Offer`: skip so many batches, or None to refuse."""
+
+    skip: int | None = 0
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    task: Task | None = None
+    open_source: str = ""
+    left: deque[tuple[str, str]] = field(default_factory=deque)
+    heard: float = 0.0
+    tries: int = 0
+
+
+class Pool:
+    """Reading processes that share one queue of files."""
+
+    def __init__(
+        self, jobs: int, spool: Path, limits: Limits, memory: int, stall_seconds: float
+    ) -> None:
+        self._spool, self._limits, self._memory = spool, limits, memory
+        self._stall = stall_seconds
+        # Forked before this process has threads of its own, so that a start costs nothing;
+        # replacements for crashed ones come later and must be spawned.
+        self._workers: list[_Worker] = []
+        for _ in range(jobs):
+            self._workers.append(self._start("fork"))
+
+    def _start(self, method: str) -> _Worker:
+        context: Any = multiprocessing.get_context(method)
+        ours, theirs = context.Pipe()
+        inherited = (*(worker.pipe for worker in self._workers), ours) if method == "fork" else ()
+        process = context.Process(
+            target=_child,
+            args=(theirs, inherited, self._spool, self._limits, self._memory),
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, heard=time.monotonic())
+
+    def read(self, files: Iterable[tuple[str, str, int]]) -> Iterator[tuple[Message, Reply]]:
+        """Everything the workers say about (path, name, size) files, until all are read.
+
+        An `Offer` is answered with what the caller has left in the `Reply` beside it.
+        """
+        queue = deque(_tasks(files))
+        busy: list[_Worker] = []
+        for worker in self._workers:
+            self._deal(worker, queue, busy)
+        while busy:
+            ready = wait([worker.pipe for worker in busy], timeout=1.0)
+            for worker in list(busy):
+                if worker.pipe in ready:
+                    yield from self._hear(worker, queue, busy)
+                elif time.monotonic() - worker.heard > self._stall:
+                    worker.process.kill()
+                    reason = f"no progress in {self._stall:.0f} s, given up"
+                    yield from self._replace(worker, queue, busy, reason)
+
+    def _deal(self, worker: _Worker, queue: deque[Task], busy: list[_Worker]) -> None:
+        if worker in busy:
+            busy.remove(worker)
+        worker.task = queue.popleft() if queue else None
+        worker.open_source = ""
+        if worker.task is not None:
+            worker.left = deque(worker.task.files)
+            worker.heard = time.monotonic()
+            worker.pipe.send(worker.task)
+            busy.append(worker)
+
+    def _hear(
+        self, worker: _Worker, queue: deque[Task], busy: list[_Worker]
+    ) -> Iterator[tuple[Message, Reply]]:
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join(5)
+            yield from self._replace(worker, queue, busy, _ended(worker.process.exitcode))
+            return
+        worker.heard = time.monotonic()
+        if message is None:
+            self._deal(worker, queue, busy)
+            return
+        reply = Reply()
+        if isinstance(message, Offer):
+            worker.open_source = message.source.name
+        elif isinstance(message, Round):
+            for _ in message.finished:
+                worker.left.popleft()
+        yield message, reply
+        if isinstance(message, Offer):
+            with suppress(OSError):
+                worker.pipe.send(reply.skip)
+
+    def _replace(
+        self, worker: _Worker, queue: deque[Task], busy: list[_Worker], reason: str
+    ) -> Iterator[tuple[Message, Reply]]:
+        """Blame the source that was open, and go on with the rest of the task elsewhere."""
+        busy.remove(worker)
+        worker.pipe.close()
+        left, task = worker.left, worker.task
+        blamed = worker.open_source or (left[0][1] if left else "")
+        yield Problem(blamed, -1, f"reader {reason}"), Reply()
+        if task is not None and left:
+            skip = task.skip | {blamed}
+            whole = {blamed} if len(skip) <= _TRIES else {blamed, left[0][1]}
+            files = tuple(file for file in left if file[1] not in whole)
+            if files:
+                queue.appendleft(Task(files, skip))
+        fresh = self._start("spawn")
+        self._workers[self._workers.index(worker)] = fresh
+        self._deal(fresh, queue, busy)
+
+    def close(self) -> None:
+        """End every worker at once."""
+        for worker in self._workers:
+            with suppress(OSError):
+                worker.pipe.close()
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join(5)
+
+
+def _child(
+    pipe: Connection,
+    inherited: tuple[Connection, ...],
+    spool: Path,
+    limits: Limits,
+    memory: int,
+) -> None:
+    # The parent decides what an interrupt means; a worker just dies with its pipe, which it can
+    # only notice if no copy of the other end is open here.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in inherited:
+        other.close()
+    serve(pipe, spool, limits, memory)
+
+
+def _ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended unexpectedly (exit code {code})"
+
+
+def _tasks(files: Iterable[tuple[str, str, int]]) -> Iterator[Task]:
+    """Files in their order, small ones together, large ones alone."""
+    group: list[tuple[str, str]] = []
+    size = 0
+    for path, name, length in files:
+        if group and (len(group) >= _TASK_FILES or size + length > _TASK_BYTES):
+            yield Task(tuple(group))
+            group, size = [], 0
+        group.append((path, name))
+        size += length
+    if group:
+        yield Task(tuple(group))
