@@ -14,9 +14,12 @@ Comparison semantics, for every engine that runs this form:
   satisfies it.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+FORM: Final = "1"
+"""Changes with the compiled form or its meaning, so that older compilations are not used."""
 
 Op = Literal[
     "eq",  # whole value equals
@@ -135,6 +138,7 @@ class Correlation(msgspec.Struct, frozen=True):
     history_ms: int = 0  # new_terms: how far back a term counts as known
     license: str = ""
     advice: str = ""
+    alone: bool = True  # alerts by itself (False: only feeds other correlations)
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -156,3 +160,4 @@ class RuleSet(msgspec.Struct, frozen=True):
     correlations: tuple[Correlation, ...]
     rejected: tuple[Rejected, ...]
     alone: tuple[bool, ...] = ()  # per rule: alerts by itself (False: only feeds correlations)
+    warned: tuple[Rejected, ...] = ()  # loaded all the same, but their authors should look
