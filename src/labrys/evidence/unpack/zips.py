@@ -70,7 +70,7 @@ def _check_directory(file: BinaryIO, limits: Limits) -> None:
 
 def _listed(file: BinaryIO, entries: list[zipfile.ZipInfo], limits: Limits) -> Iterator[Member]:
     for entry in entries:
-        if entry.is_dir() or stat.S_ISLNK(entry.external_attr >> 16):
+        if entry.filename.endswith("/") or stat.S_ISLNK(entry.external_attr >> 16):
             continue
         yield Member(entry.filename, _modified(entry.date_time), _data(file, entry, limits))
 
@@ -128,7 +128,10 @@ def _lzma(feed: Feed, limits: Limits) -> Decoder:
     filters = [
         {"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": first % 9, "lp": lp, "pb": pb}
     ]
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+    except lzma.LZMAError as error:
+        raise Broken("damaged: impossible LZMA properties") from error
 
 
 def _without_directory(file: BinaryIO, reason: str, limits: Limits) -> Iterator[Member]:
@@ -140,7 +143,7 @@ def _without_directory(file: BinaryIO, reason: str, limits: Limits) -> Iterator[
             chunks = _open_ended(feed, start, file, entry, limits)
         else:
             chunks = _data(file, entry, limits)
-        if not entry.is_dir():
+        if not entry.filename.endswith("/"):
             yield Member(entry.filename, _modified(entry.date_time), chunks)
         found += 1
         at = start + (feed.at or entry.compress_size)
