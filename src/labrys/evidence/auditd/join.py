@@ -40,7 +40,8 @@ class Event:
         `target_path` the path that the call was about, made absolute where its directory is known.
         """
         row: Fields = {"type": self.types[0] if len(self.types) == 1 else self.types}
-        row.update(self.fields)
+        for name, value in self.fields.items():
+            row[name if name != "type" else "body.type"] = value
         if (target := self._target()) is not None:
             row["target_path"] = target
         if self.arguments:
