@@ -19,6 +19,8 @@ class RowDetector(Protocol):
     version: str
     digest: str
     """Changes whenever the same batch could give other findings (rules, model, code version)."""
+    emits: tuple[str, ...]
+    """The values of `detector` in its findings: its id, and names of findings kept for others."""
 
     def detect(self, shape: str, batch: pa.Table) -> pa.Table:
         """The findings (`ocsf.schema.FINDING`) in a table of one shape."""

@@ -9,11 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, Final
 
-from labrys.evidence.unpack.limits import Limits, Problem
-from labrys.scan.worker import Beat, Offer, Round, Task, serve
+from labrys.evidence.unpack.limits import Problem
+from labrys.scan.worker import Beat, Bounds, Offer, Round, Task, serve
 
 _TASK_FILES: Final = 64
 _TASK_BYTES: Final = 16 << 20
@@ -43,10 +42,8 @@ class _Worker:
 class Pool:
     """Reading processes that share one queue of files."""
 
-    def __init__(
-        self, jobs: int, spool: Path, limits: Limits, memory: int, stall_seconds: float
-    ) -> None:
-        self._spool, self._limits, self._memory = spool, limits, memory
+    def __init__(self, jobs: int, bounds: Bounds, stall_seconds: float) -> None:
+        self._bounds = bounds
         self._stall = stall_seconds
         # Forked before this process has threads of its own, so that a start costs nothing;
         # replacements for crashed ones come later and must be spawned.
@@ -60,7 +57,7 @@ class Pool:
         inherited = (*(worker.pipe for worker in self._workers), ours) if method == "fork" else ()
         process = context.Process(
             target=_child,
-            args=(theirs, inherited, self._spool, self._limits, self._memory),
+            args=(theirs, inherited, self._bounds),
             daemon=True,
         )
         process.start()
@@ -150,19 +147,13 @@ class Pool:
             worker.process.join(5)
 
 
-def _child(
-    pipe: Connection,
-    inherited: tuple[Connection, ...],
-    spool: Path,
-    limits: Limits,
-    memory: int,
-) -> None:
+def _child(pipe: Connection, inherited: tuple[Connection, ...], bounds: Bounds) -> None:
     # The parent decides what an interrupt means; a worker just dies with its pipe, which it can
     # only notice if no copy of the other end is open here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in inherited:
         other.close()
-    serve(pipe, spool, limits, memory)
+    serve(pipe, bounds)
 
 
 def _ended(code: int | None) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from labrys.evidence.records import UNPARSED, Source
 from labrys.evidence.registry import SNIFF_BYTES, Format, choose
-from labrys.evidence.unpack.archive import open_sources
+from labrys.evidence.unpack.archive import discard, open_sources
 from labrys.evidence.unpack.limits import Limits, Problem
 from labrys.scan.coalesce import Coalescer
 
@@ -31,6 +31,15 @@ class Task:
 
     files: tuple[tuple[str, str], ...]  # path, name as the user gave it
     skip: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a worker unpacks to, how far, and how many bytes of memory it may use."""
+
+    spool: Path
+    limits: Limits
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +90,17 @@ class Beat:
 @dataclass(slots=True)
 class _State:
     pipe: Connection
+    bounds: Bounds
     gathered: Coalescer = field(default_factory=Coalescer)
     progress: dict[str, Progress] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     beat: float = 0.0
 
 
-def serve(pipe: Connection, spool: Path, limits: Limits, memory: int) -> None:
-    """Read the tasks that arrive until the pipe closes; `memory` bounds the process in bytes."""
-    _limit(memory)
-    state = _State(pipe)
+def serve(pipe: Connection, bounds: Bounds) -> None:
+    """Read the tasks that arrive until the pipe closes."""
+    _limit(bounds.memory)
+    state = _State(pipe, bounds)
     while True:
         try:
             task = pipe.recv()
@@ -99,7 +109,7 @@ def serve(pipe: Connection, spool: Path, limits: Limits, memory: int) -> None:
         if task is None:
             return
         for path, name in task.files:
-            _read_file(state, Path(path), name, spool, limits, task.skip)
+            _read_file(state, Path(path), name, task.skip)
             state.finished.append(name)
         _send_round(state)
         pipe.send(None)
@@ -115,16 +125,17 @@ def _limit(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def _read_file(
-    state: _State, path: Path, name: str, spool: Path, limits: Limits, skip: frozenset[str]
-) -> None:
+def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> None:
+    spool, limits = state.bounds.spool, state.bounds.limits
     state.pipe.send(Beat(name, 0))
     try:
         for item in open_sources(path, name, spool, limits):
             if isinstance(item, Problem):
                 state.pipe.send(item)
-            elif item.name not in skip:
-                _read_source(state, name, item)
+            else:
+                if item.name not in skip:
+                    _read_source(state, name, item)
+                discard(item, spool)
     except (OSError, MemoryError) as error:
         state.pipe.send(Problem(name, -1, f"cannot be read: {_say(error)}"))
 
