@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sigma_reference import matches as reference
 
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, LogSource, Node, Not, Rule, RuleSet
-from labrys.detect.sigma.match.engine import Engine
+from labrys.detect.sigma.match.engine import Batch, Engine
 
 FIELDS = ("Image", "CommandLine", "Port", "Missing")
 # Few letters, so that values and literals meet; with case, width and separator oddities.
@@ -132,9 +132,8 @@ def fast(rules: RuleSet, table: pa.Table, *, cached: bool) -> dict[int, list[int
     if cached:
         engine = Engine(rules, engine.compile_all())
     columns = {name: table.column(name) for name in table.column_names}
-    found = engine.match(
-        range(len(rules.rules)), table.num_rows, columns.get, list(columns.values())
-    )
+    batch = Batch(table.num_rows, list(columns.values()))
+    found = engine.match(range(len(rules.rules)), batch, columns.get)
     return {rule: rows.tolist() for rule, rows in found.rows.items()}
 
 

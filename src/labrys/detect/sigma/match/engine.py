@@ -83,6 +83,26 @@ class Matches:
     rows: dict[int, Ints]
 
 
+class Batch:
+    """A table to match, with what has been found out about its columns so far.
+
+    `searched` are the columns that keywords are looked for in.
+    """
+
+    def __init__(self, rows: int, searched: Sequence[pa.Array | pa.ChunkedArray]) -> None:
+        self.rows = rows
+        self.searched = searched
+        self._columns: dict[int, tuple[Any, Column]] = {}
+
+    def column(self, array: pa.Array | pa.ChunkedArray) -> Column:
+        """An array by its distinct values; the same array gives the same column."""
+        known = self._columns.get(id(array))
+        if known is None:
+            # The array is kept too, so that its id stays its own.
+            known = self._columns[id(array)] = (array, Column(array))
+        return known[1]
+
+
 class Engine:
     """A compiled rule set, ready to match; holds no state of the data but learnt hot literals."""
 
@@ -110,15 +130,9 @@ class Engine:
             if (made := self._field(name).literals.compiled())
         }
 
-    def match(
-        self,
-        rules: Iterable[int],
-        rows: int,
-        resolve: Resolve,
-        all_columns: Sequence[pa.Array | pa.ChunkedArray],
-    ) -> Matches:
-        """Match rules by number on a batch of `rows` rows; `all_columns` is what keywords search."""
-        run = _Run(self, rows, resolve, all_columns)
+    def match(self, rules: Iterable[int], batch: Batch, resolve: Resolve) -> Matches:
+        """Match rules by number on a batch, whose columns `resolve` finds by a rule's field name."""
+        run = _Run(self, batch, resolve)
         found: dict[int, Ints] = {}
         for number in rules:
             program = self._programs.get(number)
@@ -165,19 +179,11 @@ class _Seen:
 class _Run:
     """One batch: columns by rule field, and what has been found out about them."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        rows: int,
-        resolve: Resolve,
-        all_columns: Sequence[pa.Array | pa.ChunkedArray],
-    ) -> None:
+    def __init__(self, engine: Engine, batch: Batch, resolve: Resolve) -> None:
         self._engine = engine
-        self._rows = rows
+        self._batch = batch
+        self._rows = batch.rows
         self._resolve = resolve
-        self._all = all_columns
-        self._columns: dict[int, Column] = {}
-        self._kept: list[Any] = []  # keeps ids of arrays valid
         self._fields: dict[str | None, list[_Seen]] = {}
         self._masks: dict[tuple[Group, int], Bools] = {}
         self._spreads: dict[Group, float] = {}
@@ -194,19 +200,12 @@ class _Run:
         if known is not None:
             return known
         if name is None:
-            arrays = list(self._all)
+            arrays = list(self._batch.searched)
         else:
             array = self._resolve(name)
             arrays = [] if array is None else [array]
-        self._fields[name] = [self._look(name, self._column(array)) for array in arrays]
+        self._fields[name] = [self._look(name, self._batch.column(array)) for array in arrays]
         return self._fields[name]
-
-    def _column(self, array: pa.Array | pa.ChunkedArray) -> Column:
-        made = self._columns.get(id(array))
-        if made is None:
-            made = self._columns[id(array)] = Column(array)
-            self._kept.append(array)
-        return made
 
     def _look(self, name: str | None, column: Column) -> _Seen:
         literals = self._engine.literals_for(name, column)
