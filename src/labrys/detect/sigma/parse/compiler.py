@@ -227,7 +227,5 @@ def _conditions(value: Any) -> Sequence[str]:
 
 
 def _only_feeding(made: Iterable[Correlation]) -> set[str]:
-    """The uids that a correlation uses and no correlation lets alert on their own."""
-    made = list(made)
-    used = {uid for one in made for uid in one.rules if not one.generate}
-    return used - {uid for one in made for uid in one.rules if one.generate}
+    """The uids that some correlation refers to without letting them alert on their own."""
+    return {uid for one in made if not one.generate for uid in (*one.rules, one.until)}
