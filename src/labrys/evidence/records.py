@@ -5,8 +5,9 @@ them joined by `MULTI` (U+001E, the ASCII record separator); a raw U+001E inside
 its visible picture U+241E, so the separator can never be forged by evidence.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -55,7 +56,10 @@ class Records:
     """Collects events by shape and hands them out as record batches when enough have gathered.
 
     Rows keep their order inside a shape. `_id` is the content digest and the running number of the
-    record in its source, so that reading twice, or reading a copy, gives the same ids.
+    record in its source, so that reading twice, or reading a copy, gives the same ids. A source
+    column called like one of ours is kept with one more underscore in front. What hostile evidence
+    can multiply is bounded: past `MOST_SHAPES` shapes in a source the rest is `<first part>.other`,
+    past `MOST_COLUMNS` columns in a batch the rest is JSON text in the column `_more`.
     """
 
     def __init__(self, source: Source, *, rows: int = 20_000, size: int = 32 << 20) -> None:
@@ -65,7 +69,10 @@ class Records:
         self._count = 0
         self._pending = 0
         self._size = 0
-        self._shapes: dict[str, list[tuple[int, int | None, int, str | None, Fields]]] = {}
+        self._seen: set[str] = set()
+        self._rows: dict[str, list[_Row]] = {}
+        self._packed: dict[str, list[_Columns]] = {}
+        self._names: dict[str, dict[str, None]] = {}
 
     def add(
         self,
@@ -80,16 +87,19 @@ class Records:
         """Keep one event: its source's own field names and values (text, numbers, lists, null).
 
         `time` in epoch milliseconds UTC, `offset` in the format's unit, `size` about its bytes.
-        Nested mappings must be flattened first (`flatten`).
+        Nested mappings must be flattened first (`flatten`). `fields` must not change afterwards.
         """
-        row = (self._count, time, offset, host, fields)
         try:
-            self._shapes[shape].append(row)
+            rows = self._rows[shape]
         except KeyError:
-            self._shapes[shape] = [row]
+            shape, rows = self._begin(shape)
+        rows.append((self._count, time, offset, host, fields))
         self._count += 1
         self._pending += 1
         self._size += size
+        if len(rows) >= _PACK:
+            self._pack(shape, rows)
+            rows.clear()
 
     def unparsed(self, offset: int, reason: str, raw: bytes | str = b"") -> None:
         """Keep what could not be understood, so that it is counted and searchable, never lost."""
@@ -103,44 +113,147 @@ class Records:
 
     def drain(self) -> Iterator[Shaped]:
         """The events kept so far, as one record batch per shape; afterwards nothing is kept."""
-        shapes, self._shapes = self._shapes, {}
-        self._pending = self._size = 0
+        shapes, self._rows = self._rows, {}
         for shape, rows in shapes.items():
-            yield shape, self._batch(rows)
+            if rows:
+                self._pack(shape, rows)
+        packed, self._packed, self._names = self._packed, {}, {}
+        self._pending = self._size = 0
+        for shape in shapes:
+            columns = _joined(packed.pop(shape))
+            columns["_source"] = _repeated(self._source.name, len(columns["_id"]))
+            yield shape, pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
-    def _batch(self, rows: list[tuple[int, int | None, int, str | None, Fields]]) -> pa.RecordBatch:
+    def _begin(self, shape: str) -> "tuple[str, list[_Row]]":
+        """The rows of a shape that has none yet."""
+        if shape not in self._seen:
+            if len(self._seen) >= MOST_SHAPES:
+                shape = f"{shape.partition('.')[0]}.other"
+            self._seen.add(shape)
+        return shape, self._rows.setdefault(shape, [])
+
+    def _pack(self, shape: str, rows: "list[_Row]") -> None:
+        """Turn rows into columns: soon after they were read, while their values are at hand."""
         numbers, times, offsets, hosts, fields = zip(*rows, strict=True)
-        names = dict.fromkeys(name for row in fields for name in row if name not in _RESERVED)
         prefix = self._prefix
-        columns: list[pa.Array] = [
-            pa.array([f"{prefix}{number}" for number in numbers], pa.string()),
-            pa.array([_int64(value) for value in times], pa.int64()),
-            pa.repeat(pa.scalar(self._source.name, pa.string()), len(rows)),
-            pa.array(offsets, pa.int64()),
-            column(hosts),
-        ]
-        columns.extend(column([row.get(name) for row in fields]) for name in names)
-        return pa.RecordBatch.from_arrays(columns, names=[*LEADING.names, *names])
+        packed: _Columns = {
+            "_id": pa.array([f"{prefix}{number}" for number in numbers], pa.string()),
+            "_time": pa.array([_int64(value) for value in times], pa.int64()),
+            "_source": _ABSENT,
+            "_offset": pa.array(offsets, pa.int64()),
+            "_host": column(hosts),
+        }
+        packed.update(_columns(fields, self._names.setdefault(shape, {})))
+        self._packed.setdefault(shape, []).append(packed)
 
 
-_RESERVED: Final = frozenset([*LEADING.names, "_shape"])
+MOST_SHAPES: Final = 4096
+MOST_COLUMNS: Final = 2048
+_Row = tuple[int, int | None, int, str | None, Fields]
+_Columns = dict[str, pa.Array]
+_PACK: Final = 256
+_MORE: Final = "_more"
+_ABSENT: Final = pa.nulls(0, pa.string())
+_RESERVED: Final = frozenset([*LEADING.names, "_shape", _MORE])
 _INT64: Final = (1 << 63) - 1
+_TEXT: Final = frozenset([str, type(None)])
+_INTS: Final = frozenset([int])
 
 
 def _int64(value: int | None) -> int | None:
     return value if value is None or -_INT64 <= value <= _INT64 else None
 
 
-def column(values: "list[Any] | tuple[Any, ...]") -> pa.Array:
+def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
+    """The rows' fields as arrays by name; `known` are the batch's names so far.
+
+    The plain columns become one array, end to end, of which each column is a slice: that costs a
+    third of making them one by one.
+    """
+    layouts = dict.fromkeys(map(tuple, fields))
+    names = tuple(dict.fromkeys(chain.from_iterable(layouts)))
+    if len(known) + len(names) > MOST_COLUMNS and len(known.keys() | names) > MOST_COLUMNS:
+        keep = {*known, *names[: max(MOST_COLUMNS - len(known), 0)]}
+        return _columns([_folded(row, keep) for row in fields], known)
+    known.update(dict.fromkeys(names))
+    values: Iterable[Sequence[Any]]
+    if len(layouts) == 1:
+        values = zip(*[row.values() for row in fields], strict=True)
+    else:
+        values = [[row.get(name) for row in fields] for name in names]
+    made: _Columns = {}
+    plain: dict[str, Sequence[str | None]] = {}
+    for name, cells in zip(names, values, strict=True):
+        if name in _RESERVED and name is not _MORE:
+            name = f"_{name}"
+        types = set(map(type, cells))
+        if types <= _TEXT:
+            plain[name] = cells
+        elif types == _INTS:
+            plain[name] = list(map(str, cells))
+        else:
+            made[name] = pa.array([cell(value) for value in cells], pa.string())
+            continue
+        made[name] = _ABSENT  # keeps its place
+    made.update(_slices(plain, len(fields)))
+    return made
+
+
+def _folded(row: Fields, keep: set[str]) -> Fields:
+    """The row with every field that is not kept as a column folded into one."""
+    more = {name: cell(value) for name, value in row.items() if name not in keep}
+    kept = {name: value for name, value in row.items() if name in keep}
+    return {**kept, _MORE: orjson.dumps(more).decode()} if more else kept
+
+
+def _slices(plain: dict[str, Sequence[str | None]], length: int) -> _Columns:
+    """Columns of text as slices of one array, or one by one where a value needs a closer look."""
+    try:
+        whole = pa.array(list(chain.from_iterable(plain.values())), pa.string())
+    except (pa.ArrowException, UnicodeEncodeError):
+        return {name: column(cells) for name, cells in plain.items()}
+    if not isinstance(whole, pa.Array) or _has_separator(whole):
+        return {name: column(cells) for name, cells in plain.items()}
+    return {name: whole.slice(at * length, length) for at, name in enumerate(plain)}
+
+
+def _joined(parts: list[_Columns]) -> _Columns:
+    """Packed columns one below the other, with nulls where a part lacks a column."""
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(chain.from_iterable(parts))
+    lengths = [len(part["_id"]) for part in parts]
+    return {
+        name: pa.concat_arrays(
+            [
+                part[name] if name in part else pa.nulls(length, pa.string())
+                for part, length in zip(parts, lengths, strict=True)
+            ]
+        )
+        for name in names
+    }
+
+
+def _repeated(text: str, length: int) -> pa.Array:
+    if length < _PACK:
+        return pa.array([text] * length, pa.string())
+    return pa.repeat(pa.scalar(text, pa.string()), length)
+
+
+def column(values: Sequence[Any]) -> pa.Array:
     """Values of one field as a `utf8` array: numbers as the source wrote them, lists joined."""
     try:
         made = pa.array(values, pa.string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
         return pa.array([cell(value) for value in values], pa.string())
-    data = made.buffers()[2]
-    if data is not None and b"\x1e" in memoryview(data).tobytes():
+    if _has_separator(made):
         return pa.array([cell(value) for value in values], pa.string())
     return made
+
+
+def _has_separator(array: pa.Array) -> bool:
+    data = array.buffers()[2]
+    return data is not None and b"\x1e" in data.to_pybytes()
 
 
 def cell(value: Any) -> str | None:
