@@ -123,10 +123,12 @@ def _joined(columns: list[pa.Array], separator: str) -> pa.Array:
 
 def _together(columns: list[pa.Array], separator: str = MULTI) -> pa.Array:
     """The texts of each row that are not null, joined; null where all of them are."""
-    made = pc.binary_join_element_wise(*columns, separator, null_handling="skip")
     void = columns[0].is_null()
     for column in columns[1:]:
         void = pc.and_(void, column.is_null())
+    # With "skip", Arrow leaves out the rows in which every text is null; give them one.
+    first = pc.if_else(void, "", columns[0])
+    made = pc.binary_join_element_wise(first, *columns[1:], separator, null_handling="skip")
     return pc.if_else(void, None, made)
 
 
