@@ -45,7 +45,7 @@ Op = Literal[
 ]
 
 
-class Atom(msgspec.Struct, frozen=True, array_like=True):
+class Atom(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One comparison of one field; `field` None is a keyword, searched in every column."""
 
     field: str | None
@@ -55,25 +55,25 @@ class Atom(msgspec.Struct, frozen=True, array_like=True):
     flags: str = ""
 
 
-class All(msgspec.Struct, frozen=True, array_like=True, tag="and"):
+class All(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="and"):
     """True where every part is; an empty one is true."""
 
     parts: tuple["Node", ...]
 
 
-class Any_(msgspec.Struct, frozen=True, array_like=True, tag="or"):
+class Any_(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="or"):
     """True where some part is; an empty one is false."""
 
     parts: tuple["Node", ...]
 
 
-class Not(msgspec.Struct, frozen=True, array_like=True, tag="not"):
+class Not(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="not"):
     """True where its part is not."""
 
     part: "Node"
 
 
-class Leaf(msgspec.Struct, frozen=True, array_like=True, tag="atom"):
+class Leaf(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="atom"):
     """An atom, by its number in `RuleSet.atoms`."""
 
     atom: int
@@ -82,7 +82,7 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True, tag="atom"):
 Node = All | Any_ | Not | Leaf
 
 
-class LogSource(msgspec.Struct, frozen=True):
+class LogSource(msgspec.Struct, frozen=True, gc=False):
     """Where a rule looks, as the rule says it; empty text where it says nothing."""
 
     category: str = ""
@@ -90,7 +90,7 @@ class LogSource(msgspec.Struct, frozen=True):
     service: str = ""
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """One detection rule. `when` is its condition (several conditions are joined by `or`)."""
 
     uid: str  # the rule's id, or a stable hash of its text where it has none
@@ -110,7 +110,7 @@ class Rule(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-class Correlation(msgspec.Struct, frozen=True):
+class Correlation(msgspec.Struct, frozen=True, gc=False):
     """A correlation rule, or one of our extensions `new_terms` and `sequence`."""
 
     uid: str
@@ -141,7 +141,7 @@ class Correlation(msgspec.Struct, frozen=True):
     alone: bool = True  # alerts by itself (False: only feeds other correlations)
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """A rule that is not loaded, and exactly why; `waiting` when it only needs a user's list."""
 
     path: str
@@ -151,7 +151,7 @@ class Rejected(msgspec.Struct, frozen=True):
     waiting: bool = False
 
 
-class RuleSet(msgspec.Struct, frozen=True):
+class RuleSet(msgspec.Struct, frozen=True, gc=False):
     """A compiled rule directory; `digest` covers every rule's text, placeholders and this form."""
 
     digest: str

@@ -1,20 +1,19 @@
 """Compiles rule files to one rule set, and accounts for every document in them."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Final
 
 import msgspec
-import orjson
 from sigma.exceptions import SigmaError
 
-from labrys.detect.sigma.ir import FORM, Correlation, Node, Rejected, Rule, RuleSet
+from labrys.detect.sigma.ir import Correlation, Node, Rejected, Rule, RuleSet
+from labrys.detect.sigma.listing import Text, digest_of, rule_files, texts_of
 from labrys.detect.sigma.parse import aggregation, correlations, filters
 from labrys.detect.sigma.parse.condition import condition
 from labrys.detect.sigma.parse.correlations import Draft
-from labrys.detect.sigma.parse.documents import Document, content_of, documents, rule_files
+from labrys.detect.sigma.parse.documents import Document, documents
 from labrys.detect.sigma.parse.errors import Unusable, Waiting
 from labrys.detect.sigma.parse.filters import Filter
 from labrys.detect.sigma.parse.meta import Meta, logsource, meta, timespan_ms
@@ -33,34 +32,22 @@ def parse(
     `placeholders` gives the user's list for each `%name%`. Raises `RuleError` only where a path
     cannot be read; a rule that cannot be loaded is in the result's `rejected` with its reason.
     """
-    files = ((file.path, content_of(file)) for file in rule_files(paths))
-    return compile_texts(files, placeholders)
+    return compile_texts(texts_of(rule_files(paths)), placeholders)
 
 
-def compile_texts(
-    files: Iterable[tuple[str, bytes]], placeholders: Placeholders | None = None
-) -> RuleSet:
+def compile_texts(texts: Sequence[Text], placeholders: Placeholders | None = None) -> RuleSet:
     """Compile rule files given as path and content, in this order."""
     work = _Work(placeholders or {})
-    for path, content in files:
-        work.digest.update(path.encode("utf-8", "surrogateescape") + b"\0")
-        work.digest.update(hashlib.sha256(content).digest())
+    for path, content in texts:
         for document in documents(path, content):
             work.take(document)
-    return work.finished()
-
-
-def digest_of(placeholders: Placeholders) -> "hashlib._Hash":
-    """The digest a rule set's own begins with: this form and the user's lists."""
-    lists = {name: list(values) for name, values in placeholders.items()}
-    return hashlib.sha256(FORM.encode() + orjson.dumps(lists, option=orjson.OPT_SORT_KEYS))
+    return work.finished(digest_of(texts, placeholders or {}))
 
 
 class _Work:
     """What has been compiled so far, and what could not be."""
 
     def __init__(self, placeholders: Placeholders) -> None:
-        self.digest = digest_of(placeholders)
         self._atoms = Atoms()
         self._translator = Translator(self._atoms, placeholders)
         self._rules: list[Rule] = []
@@ -100,7 +87,7 @@ class _Work:
         except Exception as error:  # pySigma on malformed input: a reason too, never a crash
             self._reject(document, head, f"cannot be read: {type(error).__name__}: {error}")
 
-    def finished(self) -> RuleSet:
+    def finished(self, digest: str) -> RuleSet:
         """The rule set: filters applied, references resolved."""
         for one, document, head in self._filters:
             self._apply(one, document, head)
@@ -111,7 +98,7 @@ class _Work:
             )
         fed = _only_feeding(made)
         return RuleSet(
-            digest=self.digest.hexdigest(),
+            digest=digest,
             atoms=self._atoms.all(),
             rules=tuple(self._rules),
             correlations=tuple(

@@ -1,27 +1,21 @@
-"""Reads rule files: which there are, the YAML documents in them, and rule collections.
+"""Reads the YAML documents in a rule file, and resolves rule collections.
 
 Source: YAML 1.2.2 core schema, numbers only in plain decimals (`yes`, `0x17`, `007`, dates and
 `1:30` stay the text that logs hold), Sigma rule collections (`action: global | reset | repeat`).
 """
 
 import copy
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import yaml
 from sigma.exceptions import SigmaError
 from sigma.rule.base import check_alias_expansion
 
+from labrys.detect.sigma.listing import LARGEST
 from labrys.detect.sigma.parse.errors import Unusable
-from labrys.errors import RuleError
-
-SUFFIXES: Final = (".yml", ".yaml")
-LARGEST: Final = 16 << 20
-"""Bytes a rule file may have."""
 
 _INT64: Final = 1 << 63
 
@@ -33,67 +27,6 @@ class Document:
     path: str
     content: Mapping[str, Any]
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleFile:
-    """A rule file as the user's path leads to it, and what tells that it has changed."""
-
-    path: str
-    size: int
-    modified_ns: int
-    changed_ns: int
-
-
-def rule_files(paths: Iterable[str | os.PathLike[str]]) -> list[RuleFile]:
-    """Every rule file under the paths, each once, in a stable order; hidden folders are left out.
-
-    Raises `RuleError` for a path that does not exist or a folder that cannot be listed.
-    """
-    found: dict[str, RuleFile] = {}
-    for path in paths:
-        top = os.fspath(path)
-        try:
-            listed = list(_below(top, set())) if os.path.isdir(top) else [_file(top, os.stat(top))]
-        except OSError as error:
-            raise RuleError(top, f"cannot be read: {error.strerror}") from error
-        for file in listed:
-            found.setdefault(os.path.abspath(file.path), file)
-    return list(found.values())
-
-
-def _below(top: str, visited: set[str]) -> Iterator[RuleFile]:
-    real = os.path.realpath(top)
-    if real in visited:  # a link back to where we came from
-        return
-    visited.add(real)
-    folders: list[str] = []
-    files: list[RuleFile] = []
-    with os.scandir(top) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                folders.append(entry.path)
-            elif entry.name.lower().endswith(SUFFIXES):
-                files.append(_file(entry.path, entry.stat()))
-    yield from sorted(files, key=lambda file: file.path)
-    for folder in sorted(folders):
-        yield from _below(folder, visited)
-
-
-def _file(path: str, stat: os.stat_result) -> RuleFile:
-    return RuleFile(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def content_of(file: RuleFile) -> bytes:
-    """A rule file's bytes; empty for one too large to be a rule, raises `RuleError` on failure."""
-    try:
-        with Path(file.path).open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise RuleError(file.path, f"cannot be read: {error.strerror}") from error
-    return content
 
 
 def documents(path: str, content: bytes) -> Iterator[Document]:
