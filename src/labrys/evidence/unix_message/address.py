@@ -12,9 +12,12 @@ _IP: Final = re.compile(
 )
 
 
+_NOWHERE: Final = ("(null)", "?", "UNKNOWN")
+
+
 def set_source(fields: Parsed, address: str | None) -> None:
     """Put an address into `src_ip`, or a name into `src_host`."""
-    if address:
+    if address and address not in _NOWHERE:
         if ip := as_ip(address):
             fields["src_ip"] = ip
         else:

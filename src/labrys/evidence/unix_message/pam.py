@@ -76,6 +76,11 @@ def _opened(found: "re.Match[str]", service: str) -> Parsed:
     return fields
 
 
+_USUAL: Final = re.compile(
+    r" *logname=(?P<logname>\S*) uid=(?P<uid>\S*) euid=(?P<euid>\S*) tty=(?P<tty>\S*)"
+    r" ruser=(?P<ruser>\S*) rhost=(?P<rhost>\S*) *+(?:user=(?P<user>.*))?",
+    re.DOTALL,
+)
 _NAMES: Final = ("logname", "uid", "euid", "tty", "ruser", "rhost", "user")
 
 
@@ -85,15 +90,8 @@ def failure(text: str, service: str, event: str = "auth_failure") -> Parsed:
     Each value ends where the next name begins, found left to right; only the last may hold spaces
     and equals signs, and it is the user name.
     """
-    said: dict[str, str] = {}
-    rest = " " + text
-    for name, following in zip(_NAMES, (*_NAMES[1:], ""), strict=True):
-        if not (text := rest.lstrip()).startswith(f"{name}="):
-            break
-        value = text[len(name) + 1 :]
-        end = value.find(f" {following}=") if following else -1
-        rest = value[end:] if end >= 0 else ""
-        said[name] = (value if end < 0 else value[:end]).strip()
+    usual = _USUAL.fullmatch(text)
+    said = usual.groupdict("") if usual else _taken_apart(text)
     fields: Parsed = {
         "event": event,
         "uid": said.get("uid") or None,
@@ -107,3 +105,17 @@ def failure(text: str, service: str, event: str = "auth_failure") -> Parsed:
         fields["by_user"] = actor or None
     set_source(fields, said.get("rhost"))
     return fields
+
+
+def _taken_apart(text: str) -> dict[str, str]:
+    """The same where a value has spaces in it, or the names end early."""
+    said: dict[str, str] = {}
+    rest = " " + text
+    for name, following in zip(_NAMES, (*_NAMES[1:], ""), strict=True):
+        if not (text := rest.lstrip()).startswith(f"{name}="):
+            break
+        value = text[len(name) + 1 :]
+        end = value.find(f" {following}=") if following else -1
+        rest = value[end:] if end >= 0 else ""
+        said[name] = (value if end < 0 else value[:end]).strip()
+    return said
