@@ -126,8 +126,11 @@ def _from_number(value: int | float) -> int | None:
 
 
 def _from_text(text: str, near: int | None) -> int | None:
-    if len(text) > _LONGEST or len(text) < 4:
-        return None
+    return _from_short_text(text, near) if 4 <= len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)  # many records share a second
+def _from_short_text(text: str, near: int | None) -> int | None:
     text = " ".join(text.strip("[]\"' \t\r\n").lower().split())
     if text.replace(".", "", 1).lstrip("-").isdecimal() and text.isascii():
         return _from_digits(text)

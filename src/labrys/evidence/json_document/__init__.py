@@ -1,0 +1,1 @@
+"""JSON documents that no other format knows."""

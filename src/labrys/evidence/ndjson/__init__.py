@@ -1,0 +1,1 @@
+"""Records in JSON that no other format knows, one a line."""

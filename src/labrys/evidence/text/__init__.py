@@ -1,0 +1,1 @@
+"""Text that no other format knows."""

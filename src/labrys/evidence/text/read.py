@@ -1,0 +1,75 @@
+"""Reads text that no other format knows, so that it is searchable: a row for every line."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from labrys.evidence.records import Records, Shaped, Source
+from labrys.evidence.text_lines import decode, lines
+from labrys.evidence.timestamps import parse
+
+SHAPE: Final = "text.line"
+_CONTROL: Final = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
+_HIGH: Final = bytes(range(0x80, 0x100))
+_WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MOST_CONTROL: Final = 0.02
+_MOST_HIGH: Final = 0.3
+
+_DATE_FIRST: Final = re.compile(
+    r"(?:<\d{1,3}>(?:\d )?)?[\[(\"']?("
+    r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+    r"|\d{1,2}[/.]\d{1,2}[/.]\d{4},? \d{1,2}:\d\d:\d\d(?: [AP]M)?"
+    r"|(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d(?: \d{4})?"
+    r"|\d\d[/-][A-Z][a-z]{2}[/-]\d{4}[ :]\d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?"
+    r"|\d{10}(?:\.\d{1,9})?|\d{13})(?!\w)",
+    re.ASCII,
+)
+_DATE_WITHIN: Final = re.compile(
+    r"(?:\[(?=\d\d/)|(?<!\d)(?=\d{4}-))(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)",
+    re.ASCII,
+)
+
+
+def sniff(head: bytes, name: str) -> float:
+    """A little for anything that is text at all, so that every other reader goes before."""
+    if not head:
+        return 0.0
+    if head.startswith(_WIDE):
+        return 0.01
+    if b"\x00" in head:
+        return 0.0
+    control = len(head) - len(head.translate(None, _CONTROL))
+    if control > _MOST_CONTROL * len(head):
+        return 0.0
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        high = len(head) - len(head.translate(None, _HIGH))
+        return 0.01 if high <= _MOST_HIGH * len(head) else 0.0
+    return 0.01
+
+
+def read(source: Source) -> Iterator[Shaped]:
+    """Each line that is not empty as a row of `text.line`, column `line`; `_offset` in bytes.
+
+    `_time` is the time that the line begins with, or else the first one near its beginning.
+    """
+    records = Records(source)
+    with source.open() as stream:
+        for offset, raw, cut in lines(stream):
+            if raw:
+                line = decode(raw)
+                time = _time(line, source.modified)
+                records.add(SHAPE, {"line": line}, time=time, offset=offset, size=len(raw) + 80)
+                if cut:
+                    records.unparsed(offset, "a line too long: the rest of it is left out")
+            if records.full:
+                yield from records.drain()
+    yield from records.drain()
+
+
+def _time(line: str, near: int | None) -> int | None:
+    found = _DATE_FIRST.match(line) or _DATE_WITHIN.search(line, 0, 200)
+    return parse(found[1], near=near) if found else None
