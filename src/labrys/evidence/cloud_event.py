@@ -19,7 +19,7 @@ import orjson
 
 from labrys.evidence.cloud_table import looks_like_table, table_rows
 from labrys.evidence.json_stream import BadRecord, objects
-from labrys.evidence.records import LEADING, Records, Shaped, Source, flatten
+from labrys.evidence.records import Records, Shaped, Source, flatten
 from labrys.evidence.timestamps import of_record, parse
 
 Row = tuple[str, dict[str, Any], int | None]
@@ -29,11 +29,7 @@ Recognise = Callable[[dict[str, Any]], list[Row] | None]
 
 ENVELOPE: Final = "envelope."
 """Before the names of what surrounded an event."""
-UNMAPPED: Final = "unmapped"
-"""Column with the fields, as JSON, that came after a source had used up `MAX_COLUMNS`."""
-MAX_COLUMNS: Final = 1500
-MAX_NAME: Final = 256
-_BATCH: Final = 8_000
+_SHORT: Final = 256
 _PEEK: Final = 64 << 10
 _SAMPLE: Final = 24
 _DEPTH: Final = 4
@@ -57,7 +53,7 @@ def sniff(head: bytes, recognise: Recognise, marks: Iterable[bytes]) -> float:
 
 def read(source: Source, recognise: Recognise) -> Iterator[Shaped]:
     """The rows of a source whose events are mostly those that `recognise` knows."""
-    records, columns = Records(source, rows=_BATCH), _Columns()
+    records = Records(source)
     order = (recognise, *(other for other in recognisers() if other is not recognise))
     with source.open() as stream:
         table = looks_like_table(stream.read(_PEEK))
@@ -66,7 +62,6 @@ def read(source: Source, recognise: Recognise) -> Iterator[Shaped]:
         for offset, item in table_rows(stream) if table else objects(stream):
             for shape, fields, time in _rows(records, offset, item, order, unknown):
                 size = len(item) if isinstance(item, bytes) else 1000
-                fields = columns.bound(shape, fields)
                 records.add(shape, fields, time=time, offset=offset, size=size)
                 if records.full:
                     yield from records.drain()
@@ -108,39 +103,6 @@ def _rows(
         raw = item if isinstance(item, bytes) else repr(item)
         records.unparsed(offset, str(reason), raw)
         return []
-
-
-class _Columns:
-    """Bounds how many columns evidence can make: labels and tags are names an attacker chooses."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, set[str]] = {}
-
-    def bound(self, shape: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields, those past the bound gathered as JSON in the column `unmapped`."""
-        seen = self._seen.get(shape)
-        if seen is None:
-            seen = self._seen[shape] = {UNMAPPED}
-        return fields if fields.keys() <= seen else self._admit(seen, fields)
-
-    def _admit(self, seen: set[str], fields: dict[str, Any]) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
-        for name, value in fields.items():
-            if name in _RESERVED:
-                kept[f"source.{name}"] = value
-            elif name in seen or (len(seen) < MAX_COLUMNS and len(name) <= MAX_NAME):
-                seen.add(name)
-                kept[name] = value
-            elif value is not None:
-                rest[name] = value
-        if rest:
-            text = orjson.dumps(rest, default=str).decode()
-            kept[UNMAPPED] = [kept[UNMAPPED], text] if UNMAPPED in kept else text
-        return kept
-
-
-_RESERVED: Final = frozenset(LEADING.names)
 
 
 # ---- what carried the events here
@@ -227,7 +189,7 @@ def _with_envelope(rows: list[Row], record: dict[str, Any], carrier: str) -> lis
 
 
 def _is_short(value: Any) -> bool:
-    return len(value) <= MAX_NAME if isinstance(value, str) else not isinstance(value, list)
+    return len(value) <= _SHORT if isinstance(value, str) else not isinstance(value, list)
 
 
 def _unknown(record: dict[str, Any], shape: str) -> Row:

@@ -105,11 +105,9 @@ def shape_of(record: dict[str, Any]) -> str | None:
         if isinstance(category, str) and (shape := _CATEGORIES.get(category.lower())):
             timed = any(name in record for name in _ANY_TIME)
             return shape if timed and not _is_of_another(record) else None
-    names = {name.lower() for name in record} & _TELLING
-    if not names:
-        return None
     if _is_alert(record):
         return PIM
+    names = {name.lower() for name in record} & _TELLING
     return next((shape for shape, wanted in _MEMBERS if wanted <= names), None)
 
 

@@ -61,13 +61,14 @@ def _each(around: dict[str, Any], events: list[Any]) -> Iterator[tuple[dict[str,
 
 
 def _reported(around: dict[str, Any], event: Any, service: str | None) -> dict[str, Any]:
-    fields = flatten({name: value for name, value in around.items() if name != "parameters"})
+    own = event is around
+    fields = flatten({k: v for k, v in around.items() if not (own and k == "parameters")})
     if service:
         fields["eventService"] = service
     if not isinstance(event, dict):
         put(fields, "event", event)
         return fields
-    if event is not around:
+    if not own:
         plain = {name: value for name, value in event.items() if name != "parameters"}
         for name, value in flatten(plain).items():
             put(fields, name, value)
