@@ -1,6 +1,6 @@
 """The Sigma row detector: binds rules to shapes, matches them, reports findings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from labrys.detect.sigma.correlate.plan import needed_fields
 from labrys.detect.sigma.fields import Column, Field, derive
-from labrys.detect.sigma.findings import MATCH, SIGMA, VERSION, Hits, Labels, build, labels
+from labrys.detect.sigma.findings import MATCH, SIGMA, VERSION, Hits, Labels, Values, build, labels
 from labrys.detect.sigma.ir import All, Any_, Leaf, LogSource, Node, RuleSet
-from labrys.detect.sigma.logsource import FieldMap, Guard, bind, negated
+from labrys.detect.sigma.logsource import FieldMap, Guard, bind, negated, shapes
 from labrys.detect.sigma.match.column import Ints
 from labrys.detect.sigma.match.engine import Batch, Engine
 from labrys.evidence.records import LEADING
@@ -27,7 +27,7 @@ class SigmaDetector:
     version = VERSION
     emits = (SIGMA, MATCH)
 
-    def __init__(self, rules: RuleSet, compiled: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, rules: RuleSet, compiled: bytes | None = None) -> None:
         self._rules = rules
         self._engine = Engine(rules, compiled)
         self.digest = f"{VERSION}:{rules.digest}"
@@ -36,6 +36,7 @@ class SigmaDetector:
         self._fields: dict[int, tuple[str, ...]] = {}
         self._bound: dict[str, list[tuple[FieldMap, list[int]]]] = {}
         self._by_source: dict[LogSource, list[int]] = {}
+        self._by_place: dict[str, list[LogSource]] | None = None
         for number, rule in enumerate(rules.rules):
             self._by_source.setdefault(rule.logsource, []).append(number)
 
@@ -45,16 +46,15 @@ class SigmaDetector:
         if not groups or not batch.num_rows:
             return FINDING.empty_table()
         columns = _Columns(batch)
-        found = []
+        hits: list[Hits] = []
         for fields, rules in groups:
             resolve = columns.through(fields)
             matches = self._engine.match(rules, columns.batch, resolve)
             rows = _guarded(matches.rows, fields.where, columns)
-            found.append(build(shape, batch, self._hits(rows), resolve))
-        return pa.concat_tables(found)
+            hits.extend(self._hits(rows, resolve))
+        return build(shape, batch, hits)
 
-    def _hits(self, found: Mapping[int, Ints]) -> list[Hits]:
-        hits: list[Hits] = []
+    def _hits(self, found: Mapping[int, Ints], resolve: Values) -> Iterator[Hits]:
         for number, rows in found.items():
             rule = self._rules.rules[number]
             if number not in self._labels:
@@ -62,10 +62,9 @@ class SigmaDetector:
                 self._fields[number] = tuple(self._named(rule.when))[:_MOST_FIELDS]
             said = self._labels[number]
             if not self._rules.alone or self._rules.alone[number]:
-                hits.append(Hits(said, rows, self._fields[number]))
+                yield Hits(said, rows, self._fields[number], resolve)
             if rule.uid in self._needed:
-                hits.append(Hits(said, rows, self._needed[rule.uid], MATCH))
-        return hits
+                yield Hits(said, rows, self._needed[rule.uid], resolve, MATCH)
 
     def _named(self, node: Node) -> dict[str, None]:
         """The fields a condition looks at, leaving out what only its negations look at."""
@@ -83,7 +82,8 @@ class SigmaDetector:
             return known
         event = _event_id(shape)
         groups: list[tuple[FieldMap, list[int]]] = []
-        for source, numbers in self._by_source.items():
+        for source in self._candidates(shape):
+            numbers = self._by_source[source]
             fields = bind(source, shape)
             if fields is None:
                 continue
@@ -97,6 +97,16 @@ class SigmaDetector:
         self._bound[shape] = groups
         return groups
 
+    def _candidates(self, shape: str) -> Iterator[LogSource]:
+        """The log sources that may read a shape, by its family and what follows that."""
+        if self._by_place is None:
+            self._by_place = {}
+            for source in self._by_source:
+                for place in {_place(pattern) for pattern in shapes(source)}:
+                    self._by_place.setdefault(place, []).append(source)
+        named = (*self._by_place.get(_place(shape), ()), *self._by_place.get("*", ()))
+        return iter(dict.fromkeys(named))
+
     def _may_match(self, rule: int, event: str | None) -> bool:
         """Whether the rule is not pinned to other event ids than the shape's."""
         if event is None:
@@ -109,6 +119,12 @@ class SigmaDetector:
         if not fields.lacks:
             return False
         return bool(fields.lacks & negated(self._rules.rules[rule].when, self._rules.atoms))
+
+
+def _place(pattern: str) -> str:
+    """The first two parts of a shape, or `*` for a pattern in which these are not plain."""
+    place = ".".join(pattern.split(".")[:2])
+    return "*" if any(mark in place for mark in "*?[") else place
 
 
 def _event_id(shape: str) -> str | None:
@@ -132,7 +148,7 @@ class _Columns:
             self._made[field] = derive(field, self._table)
         return self._made[field]
 
-    def through(self, fields: FieldMap) -> Callable[[str], Column | None]:
+    def through(self, fields: FieldMap) -> Values:
         """Rule field name → column, as one log source sees them."""
         return lambda name: self.get(fields.column(name))
 

@@ -6,7 +6,7 @@ hold the fields that the correlations group and count by. Triage never shows tho
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -77,19 +77,20 @@ def labels(rule: Rule | Correlation) -> Labels:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Rows found by one rule, and the fields whose values say why."""
+    """Rows found by one rule, and the fields whose values say why.
+
+    `values` gives a rule field's column (as long as the table), None where it has none.
+    """
 
     labels: Labels
     rows: Ints
     fields: Sequence[str]
+    values: Values
     detector: str = SIGMA
 
 
-def build(shape: str, table: pa.Table, hits: Sequence[Hits], values: Values) -> pa.Table:
-    """The findings of `hits` on a table of one shape, in the order given.
-
-    `values` gives a rule field's column (as long as the table), None where it has none.
-    """
+def build(shape: str, table: pa.Table, hits: Sequence[Hits]) -> pa.Table:
+    """The findings of `hits` on a table of one shape, in the order given."""
     hits = [hit for hit in hits if len(hit.rows)]
     if not hits:
         return FINDING.empty_table()
@@ -124,7 +125,7 @@ def build(shape: str, table: pa.Table, hits: Sequence[Hits], values: Values) -> 
         "tactics": said.texts("tactics"),
         "entities": entities(shape, records).take(spread),
         "evidence": pa.ListArray.from_arrays(one_each, evidence),
-        "reasons": _reasons(hits, distinct, inverse, values),
+        "reasons": _reasons(hits, distinct, inverse),
         "shape": pa.repeat(pa.scalar(shape), len(rows)),
         "advice": said.text("advice"),
     }
@@ -157,22 +158,24 @@ def _text(table: pa.Table, name: str) -> pa.Array:
     return _plain(table, name).cast(pa.string())
 
 
-def _reasons(hits: Sequence[Hits], distinct: Ints, inverse: Ints, values: Values) -> pa.ListArray:
+def _reasons(hits: Sequence[Hits], distinct: Ints, inverse: Ints) -> pa.ListArray:
     """For each finding, the fields its rule looks at and what the record has there."""
-    cells: dict[str, list[str | None]] = {}
+    cells: dict[int, tuple[Any, list[str | None]]] = {}
     taken = pa.array(distinct)
-    for hit in hits:
-        for name in hit.fields:
-            if name not in cells:
-                column = values(name)
-                cells[name] = (
-                    [] if column is None else column.take(taken).cast(pa.string()).to_pylist()
-                )
+
+    def texts(column: pa.Array | pa.ChunkedArray | None) -> list[str | None]:
+        if column is None:
+            return []
+        if id(column) not in cells:
+            made = column.take(taken).cast(pa.string()).to_pylist()
+            cells[id(column)] = (column, made)
+        return cells[id(column)][1]
+
     features: list[str] = []
     shown: list[str] = []
     ends = [0]
     for hit, positions in _positions(hits, inverse):
-        present = [(name, cells[name]) for name in hit.fields if cells[name]]
+        present = [(name, have) for name in hit.fields if (have := texts(hit.values(name)))]
         for position in positions:
             for name, column_cells in present:
                 value = column_cells[position]

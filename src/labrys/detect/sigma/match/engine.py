@@ -7,8 +7,10 @@ survives is looked at row by row, and expensive atoms only on the values of surv
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -43,19 +45,12 @@ _COSTLY: Final = 1e6
 class FieldLiterals:
     """The literal automaton of one field, and which atoms each pattern speaks for."""
 
-    def __init__(self, atoms: Mapping[int, Atom], compiled: bytes | None = None) -> None:
-        self._atoms = atoms
-        owners: dict[bytes, list[int]] = {}
-        self.searched: set[int] = set()
+    def __init__(self, kept: "Kept") -> None:
+        self._patterns = kept.patterns
+        self.owners = kept.owners
+        self.searched = frozenset().union(*kept.owners)
         """Atoms whose values are all found by the automaton (if exact, they are decided by it)."""
-        for number, atom in atoms.items():
-            for text in verify.required(atom):
-                op = atom.op if atom.op in EXACT else "contains"
-                owners.setdefault(pattern(op, text.encode()), []).append(number)
-                self.searched.add(number)
-        self.owners = list(owners.values())
-        self.literals = Literals(list(owners), compiled)
-        self._owners = owners
+        self.literals = Literals(kept.patterns, kept.compiled or None)
         self._measured = False
 
     def leave_out_hot(self, column: Column) -> None:
@@ -63,17 +58,37 @@ class FieldLiterals:
         if self._measured or column.size < _HOT_FROM_BYTES:
             return
         self._measured = True
-        sample = column.sample(_HOT_SHARE)
-        numbers, _ = self.literals.scan(sample)
+        numbers, _ = self.literals.scan(column.sample(_HOT_SHARE))
         counts = np.bincount(numbers, minlength=len(self.owners))
-        hot = set(np.flatnonzero(counts > _HOT_PER_VALUE * column.count / _HOT_SHARE).tolist())
-        if not hot:
+        hot = counts > _HOT_PER_VALUE * column.count / _HOT_SHARE
+        if not hot.any():
             return
-        kept = {text: ids for i, (text, ids) in enumerate(self._owners.items()) if i not in hot}
-        lost = {a for i, ids in enumerate(self._owners.values()) if i in hot for a in ids}
+        lost = {atom for number in np.flatnonzero(hot) for atom in self.owners[number]}
         self.searched -= lost
-        self.owners = [[a for a in ids if a not in lost] for ids in kept.values()]
-        self.literals = Literals(list(kept))
+        self.owners = [
+            [atom for atom in owners if atom not in lost]
+            for number, owners in enumerate(self.owners)
+            if not hot[number]
+        ]
+        self._patterns = [text for i, text in enumerate(self._patterns) if not hot[i]]
+        self.literals = Literals(self._patterns)
+
+
+class Kept(msgspec.Struct, array_like=True):
+    """One field's patterns, the atoms each speaks for, and the automaton compiled from them."""
+
+    patterns: list[bytes]
+    owners: list[list[int]]
+    compiled: bytes
+
+
+def _prepared(atoms: Mapping[int, Atom]) -> Kept:
+    owners: dict[bytes, list[int]] = {}
+    for number, atom in atoms.items():
+        for text in verify.required(atom):
+            op = atom.op if atom.op in EXACT else "contains"
+            owners.setdefault(pattern(op, text.encode()), []).append(number)
+    return Kept(list(owners), list(owners.values()), b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,12 @@ class Batch:
         self.searched = searched
         self._columns: dict[int, tuple[Any, Column]] = {}
 
+    @cached_property
+    def together(self) -> Column:
+        """The distinct values of all searched columns as one, to see at once what is in none."""
+        texts = [self.column(array).values for array in self.searched]
+        return Column(pa.concat_arrays(texts) if texts else pa.array([], pa.string()))
+
     def column(self, array: pa.Array | pa.ChunkedArray) -> Column:
         """An array by its distinct values; the same array gives the same column."""
         known = self._columns.get(id(array))
@@ -104,31 +125,44 @@ class Batch:
 
 
 class Engine:
-    """A compiled rule set, ready to match; holds no state of the data but learnt hot literals."""
+    """A compiled rule set, ready to match; holds no state of the data but learnt hot literals.
 
-    def __init__(self, rules: RuleSet, compiled: Mapping[str, bytes] | None = None) -> None:
+    `compiled` is what `compiled()` of the same rules gave an earlier run.
+    """
+
+    def __init__(self, rules: RuleSet, compiled: bytes | None = None) -> None:
         self._atoms = rules.atoms
         self._rules = rules.rules
         self._builder = Builder(rules.atoms)
         self._programs: dict[int, Step] = {}
-        self._compiled = compiled or {}
+        self._pins: dict[int, frozenset[str] | None] = {}
+        self._kept: dict[str, msgspec.Raw] = {}
+        if compiled is not None:
+            self._kept = msgspec.msgpack.decode(compiled, type=dict[str, msgspec.Raw])
         self._literals: dict[str | None, FieldLiterals] = {}
-        self._by_field: dict[str | None, dict[int, Atom]] = {}
-        for number, atom in enumerate(rules.atoms):
+
+    @cached_property
+    def _by_field(self) -> dict[str | None, dict[int, Atom]]:
+        by_field: dict[str | None, dict[int, Atom]] = {}
+        for number, atom in enumerate(self._atoms):
             if atom.op in EXACT or atom.op in ("re", "glob"):
-                self._by_field.setdefault(atom.field, {})[number] = atom
+                by_field.setdefault(atom.field, {})[number] = atom
+        return by_field
 
     def pinned_event_ids(self, rule: int) -> frozenset[str] | None:
         """The event ids outside of which the rule cannot match; None when it names none."""
-        return pinned(self._rules[rule].when, self._atoms, "EventID")
+        if rule not in self._pins:
+            self._pins[rule] = pinned(self._rules[rule].when, self._atoms, "EventID")
+        return self._pins[rule]
 
-    def compile_all(self) -> dict[str, bytes]:
-        """Every field's automaton as bytes, for the cache."""
-        return {
-            _cache_name(name): made
-            for name in self._by_field
-            if (made := self._field(name).literals.compiled())
-        }
+    def compiled(self) -> bytes:
+        """Every field's automaton, for the cache."""
+        made = {}
+        for name, atoms in self._by_field.items():
+            kept = _prepared(atoms)
+            kept.compiled = Literals(kept.patterns).compiled()
+            made[_cache_name(name)] = kept
+        return msgspec.msgpack.encode(made)
 
     def match(self, rules: Iterable[int], batch: Batch, resolve: Resolve) -> Matches:
         """Match rules by number on a batch, whose columns `resolve` finds by a rule's field name."""
@@ -150,9 +184,12 @@ class Engine:
     def _field(self, name: str | None) -> FieldLiterals:
         made = self._literals.get(name)
         if made is None:
-            atoms = self._by_field.get(name, {})
-            made = FieldLiterals(atoms, self._compiled.get(_cache_name(name)))
-            self._literals[name] = made
+            raw = self._kept.get(_cache_name(name))
+            if raw is not None:
+                kept = msgspec.msgpack.decode(raw, type=Kept)
+            else:
+                kept = _prepared(self._by_field.get(name, {}))
+            made = self._literals[name] = FieldLiterals(kept)
         return made
 
     def literals_for(self, name: str | None, column: Column) -> FieldLiterals:
@@ -186,6 +223,7 @@ class _Run:
         self._resolve = resolve
         self._fields: dict[str | None, list[_Seen]] = {}
         self._masks: dict[tuple[Group, int], Bools] = {}
+        self._keywords: _Seen | None = None
         self._spreads: dict[Group, float] = {}
 
     def rows_of(self, program: Step) -> Ints | None:
@@ -207,6 +245,12 @@ class _Run:
         self._fields[name] = [self._look(name, self._batch.column(array)) for array in arrays]
         return self._fields[name]
 
+    def _anywhere(self) -> _Seen:
+        """All columns that keywords are looked for in, as one: mostly they are in none."""
+        if self._keywords is None:
+            self._keywords = self._look(None, self._batch.together)
+        return self._keywords
+
     def _look(self, name: str | None, column: Column) -> _Seen:
         literals = self._engine.literals_for(name, column)
         postings: dict[int, Ints] = {}
@@ -220,9 +264,10 @@ class _Run:
         """Whether the automata alone show that no row can satisfy the step."""
         if isinstance(step, Group):
             atoms = step.atoms
+            everywhere = [self._anywhere()] if step.field is None else self._seen(step.field)
             return all(
                 atoms <= seen.literals.searched and atoms.isdisjoint(seen.hit)
-                for seen in self._seen(step.field)
+                for seen in everywhere
             )
         if isinstance(step, Both):
             return any(self._dead(part) for part in step.parts)

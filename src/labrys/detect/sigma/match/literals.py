@@ -26,8 +26,9 @@ class Literals:
     """An automaton over byte patterns; pattern numbers are their positions in `patterns`."""
 
     def __init__(self, patterns: Sequence[bytes], compiled: bytes | None = None) -> None:
-        self._patterns = list(patterns)
-        self.trailing = np.array([p.endswith(SEPARATOR) for p in patterns], dtype=np.int64)
+        self._patterns = patterns
+        ends = (pattern.endswith(SEPARATOR) for pattern in patterns)
+        self._trailing = np.fromiter(ends, np.int64, len(patterns))
         self._compiled = compiled
         self._automaton: Any = None
 
@@ -52,7 +53,7 @@ class Literals:
         packed = self._scan_hyperscan(text) if HAS_HYPERSCAN else self._scan_aho(text)
         numbers = packed >> _END_BITS
         ends = packed & ((1 << _END_BITS) - 1)
-        return numbers, ends - 1 - self.trailing[numbers]
+        return numbers, ends - 1 - self._trailing[numbers]
 
     def _hyperscan(self) -> Any:
         import hyperscan
@@ -65,7 +66,7 @@ class Literals:
                 self._automaton = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
                 count = len(self._patterns)
                 self._automaton.compile(
-                    expressions=self._patterns,
+                    expressions=list(self._patterns),
                     ids=list(range(count)),
                     elements=count,
                     flags=[0] * count,
@@ -87,7 +88,7 @@ class Literals:
         import ahocorasick_rs
 
         if self._automaton is None:
-            self._automaton = ahocorasick_rs.BytesAhoCorasick(self._patterns)
+            self._automaton = ahocorasick_rs.BytesAhoCorasick(list(self._patterns))
         found = self._automaton.find_matches_as_indexes(text, overlapping=True)
         packed: Iterable[int] = (number << _END_BITS | end for number, _start, end in found)
         return np.fromiter(packed, dtype=np.int64, count=len(found))
