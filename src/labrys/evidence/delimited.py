@@ -86,10 +86,12 @@ class Parsed:
     bad: list[int]
 
 
-def parse(block: bytes, lines: int, width: int, delimiter: str, null: str | None) -> Parsed | None:
-    """Lines without quoting as `width` text columns; `bad` lists lines with more or fewer cells.
+def parse(
+    block: bytes, lines: int, width: int, delimiter: str, null: str, *, quoted: bool = False
+) -> Parsed | None:
+    """Lines as `width` text columns, `null` absent; `bad` lists lines with more or fewer cells.
 
-    None when the block is not simple (a bare carriage return, an empty line, a record separator):
+    With `quoted` cells may be in double quotes, with no line break inside. None when the block is not simple (a bare carriage return, an empty line, a record separator):
     then it has to be read line by line.
     """
     if b"\r" in block or b"\n\n" in block or block.startswith(b"\n") or MULTI.encode() in block:
@@ -108,17 +110,17 @@ def parse(block: bytes, lines: int, width: int, delimiter: str, null: str | None
         ),
         "parse_options": pacsv.ParseOptions(
             delimiter=delimiter,
-            quote_char=False,
-            double_quote=False,
+            quote_char='"' if quoted else False,
+            double_quote=quoted,
             escape_char=False,
             ignore_empty_lines=False,
             invalid_row_handler=note,
         ),
         "convert_options": pacsv.ConvertOptions(
             column_types={str(number): pa.string() for number in range(width)},
-            null_values=[] if null is None else [null],
-            strings_can_be_null=null is not None,
-            quoted_strings_can_be_null=False,
+            null_values=[null],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
         ),
     }
     try:
@@ -127,7 +129,7 @@ def parse(block: bytes, lines: int, width: int, delimiter: str, null: str | None
         if bad or block.isascii():
             return None
         text = block.decode("utf-8", "backslashreplace").encode()
-        return parse(text, lines, width, delimiter, null)
+        return parse(text, lines, width, delimiter, null, quoted=quoted)
     if table.num_rows + len(bad) != lines:
         return None
     rows = np.arange(lines, dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Tables of delimited text that no other format knows."""
