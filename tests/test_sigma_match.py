@@ -130,7 +130,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
 def fast(rules: RuleSet, table: pa.Table, *, cached: bool) -> dict[int, list[int]]:
     engine = Engine(rules)
     if cached:
-        engine = Engine(rules, engine.compile_all())
+        engine = Engine(rules, engine.compiled())
     columns = {name: table.column(name) for name in table.column_names}
     batch = Batch(table.num_rows, list(columns.values()))
     found = engine.match(range(len(rules.rules)), batch, columns.get)

@@ -39,6 +39,8 @@ _HOT_SHARE: Final = 16
 _HOT_PER_VALUE: Final = 0.04
 """A literal found more often than this in a large column is looked up on survivors instead."""
 
+_SHORTEST: Final = 2
+"""Patterns shorter than this are found nearly everywhere; they too are looked up on survivors."""
 _COSTLY: Final = 1e6
 
 
@@ -85,9 +87,11 @@ class Kept(msgspec.Struct, array_like=True):
 def _prepared(atoms: Mapping[int, Atom]) -> Kept:
     owners: dict[bytes, list[int]] = {}
     for number, atom in atoms.items():
-        for text in verify.required(atom):
-            op = atom.op if atom.op in EXACT else "contains"
-            owners.setdefault(pattern(op, text.encode()), []).append(number)
+        op = atom.op if atom.op in EXACT else "contains"
+        patterns = [pattern(op, text.encode()) for text in verify.required(atom)]
+        if patterns and min(map(len, patterns)) >= _SHORTEST:
+            for text in patterns:
+                owners.setdefault(text, []).append(number)
     return Kept(list(owners), list(owners.values()), b"")
 
 
