@@ -38,7 +38,7 @@ from sigma.types import (
 
 from labrys.detect.sigma.ir import Atom, Node, Op
 from labrys.detect.sigma.parse.errors import Unusable, Waiting
-from labrys.detect.sigma.parse.nodes import TRUE, Atoms, both, either, negated
+from labrys.detect.sigma.parse.nodes import Atoms, both, either, negated
 from labrys.detect.sigma.parse.regex import engine
 
 Placeholders = Mapping[str, Sequence[str]]
@@ -223,7 +223,8 @@ class Translator:
         """The simplest atom for text with wildcards."""
         merged = _merged(parts)
         if merged == [ANY]:
-            return self._leaf(Atom(field, "exists", "true")) if field else TRUE
+            some = Atom(field, "exists", "true") if field else Atom(None, "contains")
+            return self._leaf(some)
         texts = [part for part in merged if isinstance(part, str)]
         shape = tuple("" if isinstance(part, str) else part for part in merged)
         simple: dict[tuple[Any, ...], Op] = {
