@@ -6,7 +6,6 @@ from typing import Final
 
 from labrys.evidence.auditd.join import Event, Joiner
 from labrys.evidence.auditd.record import LONGEST, parse
-from labrys.evidence.name_limit import NameLimit
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines
 
@@ -27,7 +26,7 @@ def sniff(head: bytes, name: str) -> float:
 
 def read(source: Source) -> Iterator[Shaped]:
     """One row for each audit event; a line that is no audit record is unparsed."""
-    records, joiner, names = Records(source), Joiner(), NameLimit()
+    records, joiner = Records(source), Joiner()
     with source.open() as stream:
         for offset, raw, cut in lines(stream, LONGEST):
             record = None if cut else parse(decode(raw))
@@ -37,16 +36,15 @@ def read(source: Source) -> Iterator[Shaped]:
                     records.unparsed(offset, reason, raw)
             else:
                 for event in joiner.add(record, offset, len(raw)):
-                    _add(records, event, names)
+                    _add(records, event)
             if records.full:
                 yield from records.drain()
     for event in joiner.rest():
-        _add(records, event, names)
+        _add(records, event)
     yield from records.drain()
 
 
-def _add(records: Records, event: Event, names: NameLimit) -> None:
-    fields = names.fit(event.row())
+def _add(records: Records, event: Event) -> None:
     records.add(
-        SHAPE, fields, time=event.time, offset=event.offset, host=event.node, size=event.size
+        SHAPE, event.row(), time=event.time, offset=event.offset, host=event.node, size=event.size
     )

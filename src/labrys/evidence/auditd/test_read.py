@@ -156,7 +156,7 @@ def test_hostile_fields_stay_few(tmp_path):
         + "a=b " * 100_000
     )
     (batch,) = [batch for shape, batch in read(source(path)) if shape == "linux.auditd"]
-    assert batch.num_columns < 420
+    assert batch.num_columns < 1100
     assert batch.num_rows == 2000
 
 

@@ -9,15 +9,16 @@ from typing import Any, Final
 from labrys.evidence import timestamps, unix_message
 from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.join import Event, Joiner
-from labrys.evidence.name_limit import NameLimit
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.syslog.header import Header, parse
 from labrys.evidence.syslog.years import Years, find_years
 from labrys.evidence.text_lines import decode, lines
+from labrys.evidence.web_access import common as web
 
 _AUDIT_PROGRAMS: Final = frozenset(
     ["audispd", "audisp-syslog", "audit", "auditd", "kernel", "sedispatch"]
 )
+_WEB_PROGRAMS: Final = frozenset(["nginx", "httpd", "apache", "apache2", "lighttpd", "h2o"])
 _UPTIME: Final = re.compile(r"\[\s{0,8}\d{1,12}\.\d{1,9}\] ", re.ASCII)
 _AUDIT_TYPED: Final = re.compile(r"([A-Z][A-Z_0-9]{2,30}) (?=[\w-]{1,30}=)", re.ASCII)
 _REPEATED: Final = re.compile(r"(?:--- )?last message repeated (\d{1,9}) times?(?: ---)?")
@@ -85,7 +86,6 @@ class _Reader:
         self.records = records
         self._years = years
         self._joiner = Joiner()
-        self._names = NameLimit()
         self._last: tuple[Header, int | None, str, Fields] | None = None
 
     def line(self, offset: int, raw: bytes, cut: bool) -> None:
@@ -105,6 +105,10 @@ class _Reader:
         if header.program in _AUDIT_PROGRAMS and self._audit(header, time, offset, len(raw)):
             return
         shape, fields = unix_message.parse(header.program, message)
+        if header.program in _WEB_PROGRAMS and (request := web.parse(message)):
+            shape, fields = "web.access", {**request[0], "request_time": request[0]["timestamp"]}
+            del fields["timestamp"]
+            time = request[1] if request[1] is not None else time
         if header.program is None and self._last and (again := _REPEATED.fullmatch(message)):
             shape, fields, header = self._again(header, again[1], shape)
         self._last = (header, time, shape, fields)
@@ -126,7 +130,7 @@ class _Reader:
         if header.facility:
             row["facility"], row["severity"] = header.facility, header.severity
         if header.extra:
-            row = self._names.fit(header.extra | row)
+            row = header.extra | row
         host = header.host
         if shape.startswith("linux.sysmon."):
             time = timestamps.parse(fields.get("TimeCreated")) or time
@@ -134,7 +138,7 @@ class _Reader:
         self.records.add(shape, row, time=time, offset=at[0], host=host, size=at[1] + 200)
 
     def _headless(self, offset: int, raw: bytes, text: str) -> None:
-        if not text.strip("\0 \t"):
+        if not text.strip("\0 \t\r"):
             return
         if text.startswith(("-- ", "--- ")):
             header = Header(None, True, None, None, None, text)
@@ -182,7 +186,7 @@ class _Reader:
     def _add_event(self, event: Event) -> None:
         self.records.add(
             "linux.auditd",
-            self._names.fit(event.row()),
+            event.row(),
             time=event.time,
             offset=event.offset,
             host=event.node,
