@@ -1,0 +1,152 @@
+"""Puts an incident in words: its title and its summary."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from labrys.ocsf.schema import Severity
+from labrys.triage.advice import phrase
+from labrys.triage.chain import in_order, tactic_name
+from labrys.triage.columns import NO_TIME
+from labrys.triage.identity import cut
+from labrys.triage.rank import tactics
+from labrys.triage.story import Hits, Story
+
+_TITLE: Final = 70
+_CONSEQUENCES: Final = ("lateral-movement", "exfiltration", "impact")
+
+
+def title(story: Story) -> str:
+    """The incident in one line: what, after what, then what, where, by whom."""
+    worst = _telling(story)[0]
+    if len(story.hits) == 1:
+        text = cut(worst.title, _TITLE)
+    else:
+        text = _what(worst) + _before(story, worst) + _then(story, worst)
+    return text[:1].upper() + text[1:] + _where(story)
+
+
+def summary(story: Story) -> str:
+    """Two to four sentences: when and where, who, which phases, and what weighs most."""
+    sentences = [f"{_span(story)}{_amount(story)}{_place(story)}."]
+    phases = in_order(tactics(story))
+    if phases:
+        names = [tactic_name(phase) for phase in phases]
+        sentences.append(f"Phases of an attack they fit, in kill-chain order: {_listed(names)}.")
+    worst = _telling(story)[0]
+    level = Severity(worst.severity).name.lower()
+    times = f", {worst.count:,} times" if worst.count > 1 else ""
+    sure = f"{level}, confidence {worst.confidence}{times}"
+    sentences.append(f"What weighs most is “{cut(worst.title, 90)}” ({sure}).")
+    if story.lifted:
+        sentences.append(
+            "Each finding is low by itself; so many phases in so short a time are not."
+        )
+    elif story.start == NO_TIME:
+        sentences.append("None of the findings has a time that can be believed.")
+    return " ".join(sentences)
+
+
+def _before(story: Story, worst: Hits) -> str:
+    """The first serious thing that came before the worst one."""
+    for hit in story.hits:
+        earlier = NO_TIME < hit.first < worst.first
+        if hit.severity >= Severity.MEDIUM and earlier and _what(hit) != _what(worst):
+            return f" after {_what(hit)}"
+    return ""
+
+
+def _then(story: Story, worst: Hits) -> str:
+    """What the worst one led to, when it went further: spread, theft of data, destruction."""
+    later = [
+        hit
+        for hit in story.hits
+        if hit.severity >= Severity.MEDIUM
+        and hit.first > worst.first
+        and _what(hit) != _what(worst)
+        and set(_CONSEQUENCES) & set(hit.attack.tactics[:1])
+    ]
+    if not later:
+        return ""
+    furthest = max(
+        later, key=lambda hit: (_CONSEQUENCES.index(hit.attack.tactics[0]), hit.severity, hit.rule)
+    )
+    return f", then {_what(furthest)},"
+
+
+def _amount(story: Story) -> str:
+    count, rules = story.end - story.begin, len(story.hits)
+    if count == 1:
+        return "one finding stands alone" if story.start != NO_TIME else "One finding stands alone"
+    of = "one rule" if rules == 1 else f"{rules} rules"
+    return f"{count:,} findings of {of} belong together"
+
+
+def _telling(story: Story) -> list[Hits]:
+    """Rules by how much they tell: worst, rarest, surest, earliest first."""
+    return sorted(
+        story.hits,
+        key=lambda hit: (
+            -hit.severity,
+            -round(hit.rarity, 6),
+            -hit.confidence,
+            hit.first,
+            hit.rule,
+        ),
+    )
+
+
+def _what(hit: Hits) -> str:
+    return phrase(hit.attack) or cut(hit.title, _TITLE)
+
+
+def _where(story: Story) -> str:
+    hosts = story.cast.of("host")
+    users = [each for each in story.cast.of("user") if each.role != "parent"]
+    text = ""
+    if hosts:
+        text += f" on {cut(hosts[0].shown, 40)}{_and(story.cast.count('host') - 1, ' more host')}"
+    if users:
+        name = users[0].key.partition("@")[0] or users[0].shown
+        text += f" by {cut(name, 40)}{_and(story.cast.count('user') - 1, ' more')}"
+    elif not hosts and story.cast.of("ip"):
+        text += f" involving {story.cast.of('ip')[0].shown}"
+    return text
+
+
+def _and(rest: int, noun: str) -> str:
+    if rest <= 0:
+        return ""
+    plural = "s" if rest > 1 and noun != " more" else ""
+    return f" and {rest:,}{noun}{plural}"
+
+
+def _place(story: Story) -> str:
+    parts = []
+    words = (("host", "on"), ("user", "account"), ("ip", "address"))
+    for kind, word in words:
+        found = [cut(each.shown, 60) for each in story.cast.of(kind)]
+        rest = story.cast.count(kind) - min(3, len(found))
+        if found:
+            parts.append(f"{word} {', '.join(found[:3])}{_and(rest, ' more')}")
+    if not parts:
+        return ""
+    return f" {parts[0]}" + (f" ({'; '.join(parts[1:])})" if len(parts) > 1 else "")
+
+
+def _span(story: Story) -> str:
+    if story.start == NO_TIME:
+        return ""
+    first, last = moment(story.start), moment(story.finish)
+    if first == last:
+        return f"At {first} UTC "
+    shown = last[11:] if first[:10] == last[:10] else last
+    return f"Between {first} and {shown} UTC, "
+
+
+def moment(time: int) -> str:
+    """Epoch milliseconds as people read it, to the minute, in UTC."""
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

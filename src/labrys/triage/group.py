@@ -1,0 +1,276 @@
+"""Joins nodes to groups: strong findings chain along shared keys in time, weak ones only attach.
+
+Three steps, each linear in the number of keys: nodes that may carry an incident are linked to the
+one before them with the same key (union-find over those links); nodes that could bridge what does
+not belong together (without time, very long, always there) join the one group they are closest
+to, or stay among themselves; weak findings join a group by a strong key or not at all, except that
+many tactics on one host in a short time are a group of their own.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from labrys.triage.chain import order
+from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, unique
+from labrys.triage.nodes import HOUR, LONG, Nodes
+from labrys.triage.ties import HOST, STRONG, Keys, chronic, clock, keys
+
+BREADTH: Final = -1
+"""Key of a link by many tactics on one host within an hour."""
+SAME_RULE: Final = -2
+"""Key of a link by the same rule and nothing else; `SAME_RULE - 1 - identity` where it is also the
+same host (or user, where there is no host)."""
+_LIFTING: Final = 3
+"""So many tactics on one host within an hour are an incident, however weak each finding is."""
+_NO_WINDOW: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Ties that were used: `node` belongs because of `other`, by `key`, `gap` ms apart.
+
+    `gap` is `NO_TIME` where one of them has none; negative where `node` is earlier.
+    """
+
+    node: Ints
+    other: Ints
+    key: Ints
+    gap: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """`group` of each node: the smallest node number in it; -1 for what is only noise."""
+
+    group: Ints
+    links: Links
+    keys: Keys
+    lifted: Flags
+
+
+def group(nodes: Nodes, columns: Columns) -> Groups:
+    """The groups of a case, and by what they hold together."""
+    time = clock(nodes)
+    made = keys(nodes, columns, time)
+    noisy = chronic(nodes, time)
+    core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
+    found = [_chain(nodes, made, core, made.window)]
+    leaves = nodes.strong & ~core
+    attached = _attach(nodes, made, leaves, core, _leaf_window(made))
+    found.append(attached)
+    left = leaves.copy()
+    left[attached.node] = False
+    found.append(_timeless(nodes, made, left))
+    single = _of_one_rule(nodes, _components(len(core), found))
+    found.append(_recurring(nodes, columns, (left | core) & single))
+    weak = ~nodes.strong
+    found.append(_attach(nodes, made, weak, nodes.strong, made.near))
+    joined = nodes.strong.copy()
+    joined[found[-1].node] = True
+    lifted, links = _lift(nodes, columns, ~joined & ~noisy)
+    found.append(links)
+    joined |= lifted
+    labels = np.where(joined, _components(len(core), found), -1)
+    return Groups(labels, _concatenate(found), made, lifted)
+
+
+def _chain(nodes: Nodes, made: Keys, who: Flags, window: Ints) -> Links:
+    """Link each node to the one before it with the same key, if it is near enough."""
+    chosen = who[made.owner] & (window[made.key] > 0)
+    owner, key = made.owner[chosen], made.key[chosen]
+    start, end = nodes.start[owner], nodes.end[owner]
+    sorting = np.lexsort((owner, end, start, key))
+    owner, key, start, end = owner[sorting], key[sorting], start[sorting], end[sorting]
+    before = _latest(key, end)
+    same = key[1:] == key[:-1]
+    earlier = before[:-1]
+    gap = np.maximum(start[1:] - end[earlier], 0)
+    gap[(start[1:] == NO_TIME) | (end[earlier] == NO_TIME)] = NO_TIME
+    good = same & (gap <= window[key[1:]])
+    return Links(owner[1:][good], owner[earlier][good], key[1:][good], gap[good])
+
+
+def _latest(key: Ints, end: Ints) -> Ints:
+    """For each entry the place of the entry with the latest end so far in its key."""
+    rank = np.empty(len(end), np.int64)
+    by_end = np.lexsort((-np.arange(len(end)), end))
+    rank[by_end] = np.arange(len(end))
+    best = np.maximum.accumulate(key * max(1, len(end)) + rank)
+    made: Ints = by_end[best - key * max(1, len(end))] if len(end) else by_end
+    return made
+
+
+def _attach(nodes: Nodes, made: Keys, leaves: Flags, to: Flags, window: Ints) -> Links:
+    """Link each leaf to the one nearest node of `to` by its strongest key, or to none."""
+    chosen = (leaves[made.owner] | to[made.owner]) & (window[made.key] > 0)
+    owner, key = made.owner[chosen], made.key[chosen]
+    useful = np.isin(key, unique(key[to[owner]]))
+    owner, key = owner[useful], key[useful]
+    sorting = np.lexsort((owner, nodes.start[owner], key))
+    owner, key = owner[sorting], key[sorting]
+    target = to[owner]
+    parts = [
+        _candidates(nodes, owner, key, target, beside)
+        for beside in (_previous(target), _next(target))
+    ]
+    leaf, other, tie_key, gap = (np.concatenate(each) for each in zip(*parts, strict=True))
+    far = np.where(gap == NO_TIME, 0, np.abs(gap))
+    timeless_ok = np.isin(made.tie[tie_key], list(STRONG))
+    good = (far <= window[tie_key]) & ((gap != NO_TIME) | timeless_ok)
+    leaf, other, tie_key, gap, far = (each[good] for each in (leaf, other, tie_key, gap, far))
+    best = np.lexsort((other, far, made.tie[tie_key], leaf))
+    first = np.ones(len(best), np.bool_)
+    first[1:] = leaf[best][1:] != leaf[best][:-1]
+    best = best[first]
+    return Links(leaf[best], other[best], tie_key[best], gap[best])
+
+
+def _candidates(
+    nodes: Nodes, owner: Ints, key: Ints, target: Flags, beside: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Leaves with a target beside them under the same key, and how far apart in time they are."""
+    rows = np.flatnonzero(~target & (beside >= 0) & (beside < len(owner)))
+    rows = rows[key[beside[rows]] == key[rows]]
+    leaf, other = owner[rows], owner[beside[rows]]
+    after = nodes.start[leaf] - nodes.end[other]
+    ahead = nodes.start[other] - nodes.end[leaf]
+    gap = np.where(after > 0, after, np.where(ahead > 0, -ahead, 0))
+    gap[~nodes.timed[leaf] | ~nodes.timed[other]] = NO_TIME
+    return leaf, other, key[rows], gap
+
+
+def _previous(target: Flags) -> Ints:
+    made: Ints = np.maximum.accumulate(np.where(target, np.arange(len(target)), -1))
+    return made
+
+
+def _next(target: Flags) -> Ints:
+    places = np.where(target, np.arange(len(target)), len(target))
+    made: Ints = np.minimum.accumulate(places[::-1])[::-1]
+    return made
+
+
+def _leaf_window(made: Keys) -> Ints:
+    """Nodes that must not bridge attach by strong keys and by pairs, but not by a host alone."""
+    single = made.right < 0
+    strong = np.isin(made.tie, list(STRONG))
+    return np.where(strong | ~single, made.window, 0)
+
+
+def _timeless(nodes: Nodes, made: Keys, left: Flags) -> Links:
+    """Group what has no time and attached nowhere: by strong keys, and on the same host."""
+    anytime = np.where(np.isin(made.tie, list(STRONG)) & (made.window > 0), _NO_WINDOW, 0)
+    anytime[made.tie == HOST] = _NO_WINDOW
+    return _chain(nodes, made, left & ~nodes.timed, anytime)
+
+
+def _of_one_rule(nodes: Nodes, labels: Ints) -> Flags:
+    """Nodes of groups that hold findings of a single rule."""
+    low = nodes.rule.copy()
+    high = nodes.rule.copy()
+    np.minimum.at(low, labels, nodes.rule)
+    np.maximum.at(high, labels, nodes.rule)
+    made: Flags = (low == high)[labels]
+    return made
+
+
+def _recurring(nodes: Nodes, columns: Columns, who: Flags) -> Links:
+    """One rule again and again on one host, and nothing else, is one incident, however long."""
+    numbers = np.flatnonzero(who)
+    host = _host_of(nodes, columns)[numbers]
+    sorting = np.lexsort((numbers, nodes.start[numbers], host, nodes.rule[numbers]))
+    numbers, host = numbers[sorting], host[sorting]
+    rule = nodes.rule[numbers]
+    same = (rule[1:] == rule[:-1]) & (host[1:] == host[:-1])
+    node, other = numbers[1:][same], numbers[:-1][same]
+    gap = np.maximum(nodes.start[node] - nodes.end[other], 0)
+    gap[~nodes.timed[node] | ~nodes.timed[other]] = NO_TIME
+    return Links(node, other, SAME_RULE - 1 - host[1:][same], gap)
+
+
+def _host_of(nodes: Nodes, columns: Columns) -> Ints:
+    """The first host each node names, or else the first telling identity; -1 without any."""
+    made = np.full(len(nodes.rule), -1)
+    telling = (columns.identities.alone | columns.identities.part)[nodes.identity]
+    made[nodes.owner[telling][::-1]] = nodes.identity[telling][::-1]
+    is_host = columns.identities.kind[nodes.identity] == KIND["host"]
+    made[nodes.owner[is_host][::-1]] = nodes.identity[is_host][::-1]
+    return made
+
+
+def _lift(nodes: Nodes, columns: Columns, who: Flags) -> tuple[Flags, Links]:
+    """Weak findings that show many tactics on one host within an hour, as groups of their own."""
+    host = _host_of(nodes, columns)
+    hosted = np.zeros(len(host), np.bool_)
+    hosted[host >= 0] = columns.identities.kind[host[host >= 0]] == KIND["host"]
+    tactic = _tactics(columns)[columns.attack[nodes.first]]
+    numbers = np.flatnonzero(who & hosted & nodes.timed & (tactic >= 0))
+    numbers = numbers[np.lexsort((numbers, nodes.start[numbers], host[numbers]))]
+    where, start = host[numbers], nodes.start[numbers]
+    place = np.arange(len(numbers))
+    breadth = np.zeros(len(numbers), np.int64)
+    for step in np.unique(tactic[numbers]):
+        last = np.maximum.accumulate(np.where(tactic[numbers] == step, place, -1))
+        seen = last >= 0
+        near = (where[last] == where) & (start - start[last] <= HOUR)
+        breadth += seen & near
+    peaks = np.flatnonzero(breadth >= _LIFTING)
+    within = _within(where, start, peaks)
+    chosen = np.flatnonzero(within)
+    same = (where[chosen][1:] == where[chosen][:-1]) & (np.diff(start[chosen]) <= HOUR)
+    node, other = numbers[chosen][1:][same], numbers[chosen][:-1][same]
+    lifted = np.zeros(len(host), np.bool_)
+    lifted[numbers[chosen]] = True
+    gap = np.diff(start[chosen])[same]
+    return lifted, Links(node, other, np.full(len(node), BREADTH), gap)
+
+
+def _within(where: Ints, start: Ints, peaks: Ints) -> Flags:
+    """Entries on the same host at most an hour before a peak."""
+    place = np.where(np.isin(np.arange(len(where)), peaks), np.arange(len(where)), len(where))
+    following = np.minimum.accumulate(place[::-1])[::-1]
+    good = following < len(where)
+    inside = following[good]
+    made = np.zeros(len(where), np.bool_)
+    made[good] = (where[inside] == where[good]) & (start[inside] - start[good] <= HOUR)
+    return made
+
+
+def _tactics(columns: Columns) -> Ints:
+    """The first tactic of each combination, as its place in the kill chain; -1 without one."""
+    places = order()
+    return np.array(
+        [places.get(attack.tactics[0], -1) if attack.tactics else -1 for attack in columns.attacks]
+        or [-1],
+        np.int64,
+    )
+
+
+def _components(count: int, links: list[Links]) -> Ints:
+    """Connected components by the smallest node number: hook roots to smaller ones, compress."""
+    parent = np.arange(count)
+    left = np.concatenate([each.node for each in links])
+    right = np.concatenate([each.other for each in links])
+    while len(left):
+        low = np.minimum(parent[left], parent[right])
+        high = np.maximum(parent[left], parent[right])
+        apart = low < high
+        left, right = left[apart], right[apart]
+        np.minimum.at(parent, high[apart], low[apart])
+        while True:
+            above = parent[parent]
+            if np.array_equal(above, parent):
+                break
+            parent = above
+    return parent
+
+
+def _concatenate(links: list[Links]) -> Links:
+    return Links(
+        *(
+            np.concatenate([getattr(each, name) for each in links])
+            for name in ("node", "other", "key", "gap")
+        )
+    )

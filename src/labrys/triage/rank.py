@@ -1,0 +1,69 @@
+"""Orders incidents: how bad, how broad over the kill chain, how unusual for this case, how sure.
+
+The score is the sum of what each distinct rule adds (its hits count once), each further one
+less, widened by the number of tactics, by their following the kill chain in time, and by the number
+of hosts; then pressed into 0 to 100.
+"""
+
+from bisect import bisect_right
+from math import log2
+from typing import Final
+
+from labrys.ocsf.schema import Severity
+from labrys.triage.chain import order
+from labrys.triage.story import Hits, Story
+
+_WEIGHT: Final = {1: 0.5, 2: 2.0, 3: 8.0, 4: 20.0, 5: 40.0}
+_FADE: Final = 0.85
+_HALF: Final = 60.0
+"""A sum this large scores 50."""
+
+
+def score(story: Story) -> float:
+    """0 to 100, two decimals; the same findings always give the same score."""
+    parts = sorted((_part(hit) for hit in story.hits), reverse=True)
+    total = sum(part * _FADE**place for place, part in enumerate(parts))
+    phases = len(tactics(story))
+    total *= 1 + 0.25 * max(0, phases - 1)
+    total *= 1 + 0.05 * max(0, _in_sequence(story) - 1)
+    total *= 1 + 0.1 * log2(max(1, story.cast.count("host")))
+    return round(100 * total / (total + _HALF), 2)
+
+
+def severity(story: Story) -> int:
+    """The worst finding's severity; what only breadth made an incident counts as medium."""
+    worst = max(hit.severity for hit in story.hits)
+    return max(worst, int(Severity.MEDIUM)) if story.lifted else worst
+
+
+def confidence(story: Story) -> int:
+    """The surest finding's confidence, a little more for each further rule that agrees."""
+    surest = max(hit.confidence for hit in story.hits)
+    return min(99, surest + min(15, 3 * (len(story.hits) - 1))) if surest < 99 else surest
+
+
+def tactics(story: Story) -> set[str]:
+    """All tactics of the incident's findings."""
+    return {tactic for hit in story.hits for tactic in hit.attack.tactics}
+
+
+def _part(hit: Hits) -> float:
+    return _WEIGHT[hit.severity] * (0.5 + 0.5 * hit.rarity) * (0.4 + 0.006 * hit.confidence)
+
+
+def _in_sequence(story: Story) -> int:
+    """Length of the longest run of rules whose tactics follow the kill chain in time."""
+    places = order()
+    tails: list[int] = []
+    for hit in story.hits:
+        known = [places[tactic] for tactic in hit.attack.tactics if tactic in places]
+        if not known:
+            continue
+        place = known[0]
+        # Strictly increasing: a second finding of the same tactic does not make the run longer.
+        at = bisect_right(tails, place - 1)
+        if at == len(tails):
+            tails.append(place)
+        else:
+            tails[at] = place
+    return len(tails)
