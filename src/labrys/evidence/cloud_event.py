@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from labrys.evidence.cloud_array import cloud_objects
 from labrys.evidence.cloud_table import looks_like_table, table_rows
 from labrys.evidence.json_stream import BadRecord, objects
 from labrys.evidence.records import Records, Shaped, Source, flatten
@@ -59,7 +60,7 @@ def read(source: Source, recognise: Recognise) -> Iterator[Shaped]:
         table = looks_like_table(stream.read(_PEEK))
         stream.seek(0)
         unknown = "csv.record" if table else "json.record"
-        for offset, item in table_rows(stream) if table else objects(stream):
+        for offset, item in table_rows(stream) if table else cloud_objects(stream):
             for shape, fields, time in _rows(records, offset, item, order, unknown):
                 size = len(item) if isinstance(item, bytes) else 1000
                 records.add(shape, fields, time=time, offset=offset, size=size)
@@ -270,9 +271,18 @@ def time_of(record: dict[str, Any], *paths: str) -> int | None:
     """The first of the values at `paths` that is a time, in epoch milliseconds."""
     for path in paths:
         value = dig(record, path) if "." in path else record.get(path)
-        if value is not None and (made := parse(value)) is not None:
+        if value is None:
+            continue
+        made = _parse_text(value) if isinstance(value, str) and len(value) <= 40 else parse(value)
+        if made is not None:
             return made
     return None
+
+
+@lru_cache(maxsize=4096)
+def _parse_text(text: str) -> int | None:
+    """`parse`, for logs in which many events share a second."""
+    return parse(text)
 
 
 _PORT: Final = re.compile(
