@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -28,11 +29,15 @@ LEADING: Final = pa.schema(
     ]
 )
 SHAPE: Final = "_shape"
+_TEXT: Final = pa.string()
+_LEADING_TYPES: Final = {field.name: field.type for field in LEADING}
 BIG: Final = 16_384
 """A shape with so many rows gets a segment of its own."""
 ROW_GROUP: Final = 131_072
 MOST_COLUMNS: Final = 4_096
 _LARGE_DICTIONARY: Final = 8_192
+_WORTH: Final = 1_024
+"""A column in fewer rows is written without a dictionary."""
 _PLAIN_NAME: Final = re.compile(r"[a-z0-9_.@$#:/ -]{1,100}\Z")
 _DELTA: Final = {
     "_id": "DELTA_BYTE_ARRAY",
@@ -81,7 +86,7 @@ def write(path: Path, tables: Mapping[str, pa.Table]) -> Written:
     """Write one segment so that it is there whole or not at all, even if power fails."""
     order = {shape: tables[shape] for shape in sorted(tables)}
     places, union = _union(order)
-    text = [name for name in union.column_names if name not in _DELTA]
+    often = [SHAPE, *(name for name, count in _cells(places).items() if count >= _WORTH)]
     draft = path.with_name(f".{path.name}.draft")
     pq.write_table(
         union,
@@ -89,7 +94,7 @@ def write(path: Path, tables: Mapping[str, pa.Table]) -> Written:
         compression="zstd",
         compression_level=1,
         row_group_size=ROW_GROUP,
-        use_dictionary=text,
+        use_dictionary=often,
         column_encoding=_DELTA,
         write_statistics=[SHAPE, "_time"],
         store_schema=False,
@@ -151,30 +156,42 @@ def _rows(file: pq.ParquetFile, place: Place, stored: Sequence[str]) -> pa.Table
 def _union(tables: Mapping[str, pa.Table]) -> tuple[dict[str, Place], pa.Table]:
     """One table of all rows; between a column's own chunks, one shared run of nulls."""
     total = sum(table.num_rows for table in tables.values())
-    nulls = pa.nulls(total, pa.string())
-    chunks: dict[str, list[pa.Array]] = {name: [] for name in LEADING.names}
-    filled: dict[str, int] = dict.fromkeys(LEADING.names, 0)
+    nulls = pa.nulls(total, _TEXT)
+    chunks: dict[str, list[pa.Array]] = {name: [] for name in _LEADING_TYPES}
+    filled: dict[str, int] = dict.fromkeys(_LEADING_TYPES, 0)
     places: dict[str, Place] = {}
     at = 0
     for shape, table in tables.items():
         stored = _stored_names(table.column_names)
-        names = [name for name in table.column_names if name not in LEADING.names]
-        places[shape] = Place(at, table.num_rows, tuple((name, stored[name]) for name in names))
-        for name, column in zip(table.column_names, table.columns, strict=True):
+        own = tuple((name, kept) for name, kept in stored.items() if name not in _LEADING_TYPES)
+        places[shape] = Place(at, table.num_rows, own)
+        for name, arrays in _arrays(table):
             kept = stored[name]
             have = chunks.setdefault(kept, [])
             if (gap := at - filled.get(kept, 0)) > 0:
                 have.append(nulls.slice(0, gap))
-            have.extend(_plain(column, LEADING.field(name).type if name in _DELTA else None))
+            have.extend(arrays)
             filled[kept] = at + table.num_rows
         at += table.num_rows
     for name, have in chunks.items():
         if gap := total - filled[name]:
             have.append(nulls.slice(0, gap))
-    rest = [name for name in chunks if name not in LEADING.names]
-    columns = [pa.chunked_array(_alike(chunks[name])) for name in [*LEADING.names, *rest]]
-    columns.insert(len(LEADING), _shape_column(places))
-    return places, pa.table(columns, names=[*LEADING.names, SHAPE, *rest])
+    columns = {name: pa.chunked_array(_alike(have)) for name, have in chunks.items()}
+    leading = {name: columns.pop(name) for name in _LEADING_TYPES}
+    return places, pa.table({**leading, SHAPE: _shape_column(places), **columns})
+
+
+def _arrays(table: pa.Table) -> Iterable[tuple[str, list[pa.Array]]]:
+    """Each column as arrays of numbers or text."""
+    if table.num_rows < BIG:
+        batches = table.to_batches()
+        batch = batches[0] if len(batches) == 1 else table.combine_chunks().to_batches()[0]
+        for name, array in zip(batch.schema.names, batch.columns, strict=True):
+            kind = _LEADING_TYPES.get(name, _TEXT)
+            yield name, [array if array.type == kind else array.cast(kind)]
+        return
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        yield name, _large(column, _LEADING_TYPES.get(name, _TEXT))
 
 
 def _shape_column(places: Mapping[str, Place]) -> pa.Array:
@@ -183,13 +200,12 @@ def _shape_column(places: Mapping[str, Place]) -> pa.Array:
 
 def _stored_names(names: Sequence[str]) -> dict[str, str]:
     """The stored name of each column: lower case, harmless, and none twice."""
-    stored = {name: name for name in LEADING.names}
-    taken = {*LEADING.names, SHAPE}
+    stored = {name: name for name in _LEADING_TYPES}
+    taken = {*_LEADING_TYPES, SHAPE}
     for name in names:
         if name in stored:
             continue
-        lower = name.lower()
-        plain = lower if _PLAIN_NAME.match(lower) else f"c_{_short_hash(name)}"
+        plain = _plain_name(name)
         if plain in taken:
             plain = f"{plain[:80]}~{_short_hash(name)}"
         stored[name] = plain
@@ -197,28 +213,43 @@ def _stored_names(names: Sequence[str]) -> dict[str, str]:
     return stored
 
 
+@lru_cache(maxsize=16_384)
+def _plain_name(name: str) -> str:
+    lower = name.lower()
+    return lower if _PLAIN_NAME.match(lower) else f"c_{_short_hash(name)}"
+
+
 def _short_hash(name: str) -> str:
     return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _plain(column: pa.ChunkedArray, number: pa.DataType | None) -> list[pa.Array]:
+def _large(column: pa.ChunkedArray, kind: pa.DataType) -> list[pa.Array]:
     """The chunks as numbers or text; a small dictionary stays one, a large one only costs."""
-    kind = column.type
-    if kind == (number or pa.string()):
+    if column.type == kind:
         chunks: list[pa.Array] = column.chunks
         return chunks
     if (
-        pa.types.is_dictionary(kind)
-        and kind.value_type == pa.string()
-        and len(column) >= BIG
+        kind == _TEXT
+        and pa.types.is_dictionary(column.type)
+        and column.type.value_type == _TEXT
         and all(len(chunk.dictionary) <= _LARGE_DICTIONARY for chunk in column.chunks)
     ):
         return list(column.unify_dictionaries().chunks)
-    return list(column.cast(number or pa.string()).chunks)
+    return list(column.cast(kind).chunks)
+
+
+def _cells(places: Mapping[str, Place]) -> dict[str, int]:
+    """How many rows have each stored column."""
+    counts: dict[str, int] = {}
+    for place in places.values():
+        for _, kept in place.columns:
+            counts[kept] = counts.get(kept, 0) + place.rows
+    rows = sum(place.rows for place in places.values())
+    return {**counts, "_source": rows, "_host": rows}
 
 
 def _alike(chunks: list[pa.Array]) -> list[pa.Array]:
     kinds = {chunk.type for chunk in chunks}
     if len(kinds) < 2:
         return chunks
-    return [chunk.cast(pa.string()) for chunk in chunks]
+    return [chunk if chunk.type == _TEXT else chunk.cast(_TEXT) for chunk in chunks]

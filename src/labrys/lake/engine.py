@@ -1,0 +1,253 @@
+"""Where queries run: DuckDB in this process, or any Spark Connect endpoint (`sc://host:port`).
+
+The only module that knows either. Both give the same rows for the same Ibis expression and the
+same Arrow function. SQL is read-only in both: DuckDB is shut off from files and the network except
+the case's own segments, and every statement is checked by the engine's parser before it runs.
+"""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Protocol, cast
+from urllib.parse import urlsplit
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from labrys.errors import EngineError
+from labrys.lake.case import Case
+from labrys.lake.sqlcheck import explained, tables_in_duckdb, tables_in_spark
+from labrys.lake.views import View, Views
+from labrys.ocsf.sql import identifier, literal
+from labrys.ocsf.vocabulary import BIGINT, DOUBLE, TEXT
+
+ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+SPARK_PORT: Final = 15_002
+BATCH_ROWS: Final = 65_536
+_IBIS_TYPES: Final = {TEXT: "string", BIGINT: "int64", DOUBLE: "float64"}
+
+
+class Engine(Protocol):
+    """A case that can be asked."""
+
+    views: Views
+
+    def sql(self, text: str) -> pa.RecordBatchReader:
+        """The rows of one read-only statement, in batches."""
+        ...
+
+    def arrow(self, expression: Any) -> pa.Table:
+        """The rows of an Ibis expression over tables from `table`."""
+        ...
+
+    def map_arrow(
+        self, view: str, function: ArrowFunction, schema: pa.Schema
+    ) -> pa.RecordBatchReader:
+        """What a pure function makes of a view's batches; on Spark it runs on the workers."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory, temporary files and the session."""
+        ...
+
+
+def connect(
+    case: Case, url: str = "duckdb", *, memory: str | None = None, threads: int | None = None
+) -> Engine:
+    """An engine over a case as it is now; `memory` (`2GB`) and `threads` are for DuckDB."""
+    if url == "duckdb":
+        return DuckEngine(case, memory=memory, threads=threads)
+    if url.startswith("sc://"):
+        return SparkEngine(case, url)
+    raise EngineError(f"no engine {url!r}: give duckdb, or a Spark Connect address sc://host:port")
+
+
+def table(engine: Engine, name: str) -> Any:
+    """A view as an (unbound) Ibis table, for expressions that `Engine.arrow` runs."""
+    import ibis
+
+    view = _view(engine.views, name)
+    schema = {column: _IBIS_TYPES[kind] for column, kind in view.columns.items()}
+    return ibis.table(schema, name=view.name)
+
+
+class DuckEngine:
+    """DuckDB in memory, reading the case's segments and nothing else."""
+
+    def __init__(self, case: Case, *, memory: str | None, threads: int | None) -> None:
+        self.views = Views(case)
+        self._made: set[str] = set()
+        spool = case.spool if case.spool.is_dir() else None
+        self._spill = TemporaryDirectory(prefix="duckdb-", dir=spool)
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": self._spill.name,
+        }
+        if memory:
+            config["memory_limit"] = memory
+        if threads:
+            config["threads"] = threads
+        with _duckdb_errors():
+            self._db = duckdb.connect(":memory:", config=config)
+            folders = ", ".join(literal(str(f), "duckdb") for f in (case.lake, self._spill.name))
+            self._db.execute(f"SET allowed_directories = [{folders}]")
+            self._db.execute("SET enable_external_access = false")
+            self._db.execute("SET lock_configuration = true")
+
+    def sql(self, text: str) -> pa.RecordBatchReader:
+        """See `Engine.sql`; the connection stays busy until the batches are read."""
+        with _duckdb_errors():
+            for name in tables_in_duckdb(self._tree(explained(text)), self.views):
+                self._create(name)
+            cursor = self._db.cursor()  # one for each open stream, or DuckDB refuses the next
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            made = cursor.sql(text)
+            return cast(pa.RecordBatchReader, made.to_arrow_reader(BATCH_ROWS))
+
+    def arrow(self, expression: Any) -> pa.Table:
+        """See `Engine.arrow`."""
+        import ibis
+
+        return self.sql(str(ibis.to_sql(expression, dialect="duckdb"))).read_all()
+
+    def map_arrow(
+        self, view: str, function: ArrowFunction, schema: pa.Schema
+    ) -> pa.RecordBatchReader:
+        """See `Engine.map_arrow`; runs in this process, batch by batch."""
+        name = identifier(_view(self.views, view).name, "duckdb")
+        batches = self.sql(f"SELECT * FROM {name}")  # noqa: S608 quoted above
+        return pa.RecordBatchReader.from_batches(schema, function(iter(batches)))
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._db.close()
+        self._spill.cleanup()
+
+    def _tree(self, text: str) -> Any:
+        """The statement's parse tree, as DuckDB itself sees it."""
+        row = self._db.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+        return orjson.loads(row[0] if row else "null")
+
+    def _create(self, name: str) -> None:
+        """Make a view when it is first used: a case has hundreds, a query needs one or two."""
+        if name in self._made:
+            return
+        view = _view(self.views, name)
+        select = self.views.sql(view, "duckdb", _duckdb_scan)
+        self._db.execute(f"CREATE OR REPLACE VIEW {identifier(name, 'duckdb')} AS {select}")
+        self._made.add(name)
+
+
+class SparkEngine:
+    """A session at a Spark Connect endpoint that sees the case's folder at the same path."""
+
+    def __init__(self, case: Case, url: str) -> None:
+        self.views = Views(case)
+        self._made: set[str] = set()
+        self._scans = 0
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError as reason:
+            raise EngineError(
+                f"{url} needs PySpark: install labrys[sail] or labrys[spark]"
+            ) from reason
+        _require_answer(url)
+        with _spark_errors():
+            self._spark = cast(Any, SparkSession.builder).remote(url).create()
+
+    def sql(self, text: str) -> pa.RecordBatchReader:
+        """See `Engine.sql`."""
+        with _spark_errors():
+            for name in tables_in_spark(text, self.views):
+                self._create(name)
+            return cast(pa.Table, self._spark.sql(text).toArrow()).to_reader(BATCH_ROWS)
+
+    def arrow(self, expression: Any) -> pa.Table:
+        """See `Engine.arrow`."""
+        import ibis
+
+        return self.sql(ibis.pyspark.connect(self._spark).compile(expression)).read_all()
+
+    def map_arrow(
+        self, view: str, function: ArrowFunction, schema: pa.Schema
+    ) -> pa.RecordBatchReader:
+        """See `Engine.map_arrow`."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        found = _view(self.views, view)
+        with _spark_errors():
+            self._create(found.name)
+            made = self._spark.table(found.name).mapInArrow(function, from_arrow_schema(schema))
+            return cast(pa.Table, made.toArrow()).cast(schema).to_reader(BATCH_ROWS)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        with _spark_errors():
+            self._spark.stop()
+
+    def _create(self, name: str) -> None:
+        if name in self._made:
+            return
+        view = _view(self.views, name)
+        select = self.views.sql(view, "spark", self._scan)
+        self._spark.sql(select).createOrReplaceTempView(name)
+        self._made.add(name)
+
+    def _scan(self, files: Sequence[Path], stored: Sequence[str]) -> str:
+        """A temporary view over the files, with every column that some of them have."""
+        self._scans += 1
+        name = f"labrys_scan_{self._scans}"
+        numbers = ("_time", "_offset")
+        types = ", ".join(
+            f"{identifier(column, 'spark')} {'BIGINT' if column in numbers else 'STRING'}"
+            for column in stored
+        )
+        frame = self._spark.read.schema(types).parquet(*map(str, files))
+        frame.createOrReplaceTempView(name)
+        return name
+
+
+def _view(views: Views, name: str) -> View:
+    view = views.find(name)
+    if view is None:
+        raise EngineError(views.like(name))
+    return view
+
+
+@contextmanager
+def _duckdb_errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as reason:
+        raise EngineError(f"DuckDB: {reason}") from reason
+
+
+@contextmanager
+def _spark_errors() -> Iterator[None]:
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as reason:
+        raise EngineError(f"Spark: {str(reason).strip()[:2000]}") from reason
+
+
+def _require_answer(url: str) -> None:
+    """Fail at once where nothing listens: PySpark would go on trying for ten minutes."""
+    try:
+        at = urlsplit(url)
+        where = (at.hostname or "", at.port or SPARK_PORT)
+        socket.create_connection(where, timeout=10).close()
+    except (OSError, ValueError) as reason:
+        raise EngineError(f"{url}: no Spark Connect endpoint answers there ({reason})") from reason
+
+
+def _duckdb_scan(files: Sequence[Path], _: Sequence[str]) -> str:
+    listed = ", ".join(literal(str(file), "duckdb") for file in files)
+    return f"read_parquet([{listed}], union_by_name = true)"
