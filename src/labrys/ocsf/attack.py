@@ -61,6 +61,11 @@ def tactics_of(uids: Iterable[str]) -> tuple[str, ...]:
     return tuple(short for short in tactics() if short in found)
 
 
+def version() -> str:
+    """Which release of ATT&CK these facts are from, as MITRE numbers them."""
+    return str(_facts()["version"])
+
+
 def notice() -> str:
     """Whose facts these are, to be shown wherever they are shown."""
     facts = _facts()

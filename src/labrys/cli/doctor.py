@@ -1,0 +1,146 @@
+"""`labrys doctor`: what is installed, loaded and how old, and what is unavailable and why."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labrys.cli import shown
+
+_EXTRAS = {
+    "ml": ("lightgbm", "sklearn", "onnxruntime"),
+    "ui": ("nicegui",),
+    "spark": ("pyspark",),
+    "sail": ("pysail", "pyspark"),
+}
+_CORE = (
+    "duckdb",
+    "evtx",
+    "google-re2",
+    "hyperscan",
+    "ibis-framework",
+    "msgspec",
+    "numpy",
+    "orjson",
+    "py7zr",
+    "pyarrow",
+    "pysigma",
+    "rich",
+    "typer",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at: `ok`, `missing` (optional, and not there) or `bad`."""
+
+    part: str
+    name: str
+    state: str
+    detail: str
+
+
+def command(
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", help="Rule folders to look at as well.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say what is installed, which formats, rules and detectors are loaded, and what is missing.
+
+    Exit code 1 when something that labrys needs is bad.
+    """
+    lines = [*_packages(), *_extras(), *_formats(), *_rules(rules or []), *_detectors(), *_data()]
+    if as_json:
+        import orjson
+
+        sys.stdout.write(orjson.dumps([asdict(line) for line in lines]).decode() + "\n")
+    else:
+        for line in lines:
+            mark = {"ok": "+", "missing": "-", "bad": "!"}[line.state]
+            sys.stdout.write(shown(f"{mark} {line.part:9} {line.name:24} {line.detail}\n"))
+    if any(line.state == "bad" for line in lines):
+        raise typer.Exit(1)
+
+
+def _packages() -> Iterator[Line]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    import labrys
+
+    yield Line("labrys", "version", "ok", labrys.__version__)
+    yield Line("labrys", "python", "ok", sys.version.split()[0])
+    for name in _CORE:
+        try:
+            yield Line("package", name, "ok", version(name))
+        except PackageNotFoundError:
+            if name == "hyperscan":
+                said = "not for this machine; Aho-Corasick is used instead, more slowly"
+                yield Line("package", name, "missing", said)
+            else:
+                yield Line("package", name, "bad", "not installed; install labrys again")
+
+
+def _extras() -> Iterator[Line]:
+    from importlib.util import find_spec
+
+    for extra, modules in _EXTRAS.items():
+        missing = [module for module in modules if find_spec(module) is None]
+        if missing:
+            said = f"needs {', '.join(missing)}: pip install 'labrys[{extra}]'"
+            yield Line("extra", extra, "missing", said)
+        else:
+            yield Line("extra", extra, "ok", "installed")
+
+
+def _formats() -> Iterator[Line]:
+    from importlib import import_module
+
+    from labrys.evidence.registry import formats
+
+    for made in formats():
+        try:
+            import_module(made.module)
+            yield Line("format", made.id, "ok", made.title)
+        except ImportError as error:
+            yield Line("format", made.id, "bad", f"cannot be imported: {error}")
+
+
+def _rules(folders: list[Path]) -> Iterator[Line]:
+    from labrys.detect.sigma import cache
+    from labrys.errors import RuleError
+    from labrys.scan.rules import builtin_rules
+
+    for folder in (builtin_rules(), *folders):
+        try:
+            rules = cache.load([folder])
+        except RuleError as error:
+            yield Line("rules", str(folder), "bad", str(error))
+            continue
+        waiting = sum(one.waiting for one in rules.rejected)
+        rejected = len(rules.rejected) - waiting
+        said = (
+            f"{len(rules.rules)} rules and {len(rules.correlations)} correlations loaded, "
+            f"{waiting} waiting for a list, {rejected} rejected"
+        )
+        yield Line("rules", str(folder), "ok", said)
+
+
+def _detectors() -> Iterator[Line]:
+    from labrys.detect.registry import detectors
+
+    yield Line("detector", "sigma", "ok", "Sigma rules and correlations (row detector)")
+    for made in detectors():
+        yield Line("detector", made.id, "ok", f"{made.title} ({made.kind} detector)")
+    yield Line("models", "", "missing", "none shipped yet: no detector here uses a learned model")
+
+
+def _data() -> Iterator[Line]:
+    from labrys.ocsf.attack import version
+    from labrys.ocsf.schema import OCSF_VERSION
+
+    yield Line("data", "MITRE ATT&CK", "ok", f"version {version()} (names and tactics)")
+    yield Line("data", "OCSF", "ok", f"version {OCSF_VERSION} (classes and attributes)")

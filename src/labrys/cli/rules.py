@@ -1,0 +1,50 @@
+"""`labrys rules`: what is loaded, what is not, and exactly why."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labrys.cli import shown
+
+app = typer.Typer(help="Sigma rules: check them before you rely on them.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Sigma rules: check them before you rely on them."""
+
+
+@app.command("check")
+def check(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Rule files or folders.")],
+    lists: Annotated[
+        Path | None,
+        typer.Option("--lists", help="YAML file with your values for %placeholders%."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Say of every rule whether it is loaded, or exactly why not. Exit code 1 if some are not."""
+    from labrys.detect.sigma.check import as_dict
+    from labrys.detect.sigma.check import check as verdicts_on
+    from labrys.scan.lists import read_lists
+
+    made = verdicts_on(folders, read_lists(lists))
+    counted = as_dict(made)
+    if as_json:
+        import orjson
+
+        sys.stdout.write(orjson.dumps(counted, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        for one in made:
+            for reason in (*([one.reason] if one.reason else []), *one.warnings):
+                state = one.state if one.reason else "warning"
+                sys.stdout.write(shown(f"{state:9} {one.path}: {one.title}: {reason}\n"))
+        sys.stdout.write(
+            f"{counted['loaded']} loaded, {counted['waiting']} waiting for a list, "
+            f"{counted['rejected']} rejected, {counted['warned']} with a warning, "
+            f"{counted['backtracking']} with an expression that may be slow\n"
+        )
+    if counted["rejected"]:
+        raise typer.Exit(1)

@@ -1,0 +1,115 @@
+"""Runs detectors over what rests in the case: rows not yet searched, windows, correlations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labrys.detect.contract import RowDetector, WindowDetector
+from labrys.detect.sigma.correlate import CorrelationResult, correlate, from_findings
+from labrys.detect.sigma.findings import MATCH
+from labrys.detect.sigma.ir import RuleSet
+from labrys.lake.case import Case, Result
+from labrys.lake.engine import Engine, connect, table
+from labrys.ocsf.schema import FINDING
+from labrys.scan.ingest import Watcher, search
+
+CORRELATION: Final = "sigma.correlation"
+_CORRELATOR_VERSION: Final = "1"
+
+
+def search_rest(case: Case, detectors: Sequence[RowDetector], watch: Watcher) -> None:
+    """Search every segment that a detector, as it is now, has not seen: new rules, old evidence."""
+    for detector in detectors:
+        rest = case.segments(without=(detector.emits[0], detector.digest))
+        if rest:
+            watch.step(f"searching {len(rest)} segments again with {detector.id}")
+        for segment in rest:
+            for result in search(detector, case.tables(segment)):
+                case.put_findings(segment, result)
+
+
+@dataclass(frozen=True, slots=True)
+class OnShape:
+    """A row detector bound to a shape, as the function an engine runs where the rows are."""
+
+    detector: RowDetector
+    shape: str
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The findings in each batch."""
+        for batch in batches:
+            yield from self.detector.detect(self.shape, pa.Table.from_batches([batch])).to_batches()
+
+
+def search_remotely(
+    case: Case, engine: Engine, detectors: Sequence[RowDetector], watch: Watcher
+) -> None:
+    """Search the whole case on an engine, where its workers are."""
+    for detector in detectors:
+        if case.up_to_date(detector.emits[0], detector.digest):
+            continue
+        watch.step(f"searching with {detector.id} on the engine")
+        found = [FINDING.empty_table()]
+        for shape in case.shapes():
+            rows = engine.map_arrow(shape, OnShape(detector, shape), FINDING)
+            found.append(rows.read_all())
+        whole = pa.concat_tables(found)
+        for name in detector.emits:
+            mine = whole.filter(pc.equal(whole["detector"], name))
+            case.put_findings(None, Result(name, detector.digest, mine))
+
+
+def run_windows(
+    case: Case, engine: Engine | None, detectors: Sequence[WindowDetector], watch: Watcher
+) -> None:
+    """Run the window detectors whose view has rows, unless nothing has changed since."""
+    stale = [each for each in detectors if not case.up_to_date(each.id, each.digest)]
+    if not stale:
+        return
+    asked = engine or connect(case)
+    try:
+        for detector in stale:
+            watch.step(f"looking for {detector.id} in {detector.reads}")
+            found = FINDING.empty_table()
+            if asked.views.find(detector.reads) is not None:
+                features = detector.features(table(asked, detector.reads))
+                found = detector.score(asked.arrow(features))
+            case.put_findings(None, Result(detector.id, detector.digest, found))
+    finally:
+        if engine is None:
+            asked.close()
+
+
+def run_correlations(
+    case: Case, rules: RuleSet, detector: RowDetector, watch: Watcher
+) -> CorrelationResult | None:
+    """Correlate the matches that the Sigma detector has left; None where nothing has changed."""
+    digest = correlator_digest(detector)
+    if not rules.correlations or case.up_to_date(CORRELATION, digest):
+        return None
+    watch.step("correlating")
+    matches = from_findings(unique(case.findings({MATCH: detector.digest})))
+    made = correlate(rules, matches)
+    names = pa.repeat(pa.scalar(CORRELATION), made.findings.num_rows)
+    at = FINDING.get_field_index("detector")
+    found = made.findings.set_column(at, FINDING.field(at), names)
+    case.put_findings(None, Result(CORRELATION, digest, found))
+    return made
+
+
+def correlator_digest(detector: RowDetector) -> str:
+    """Changes with whatever could change what the correlations find."""
+    return f"{_CORRELATOR_VERSION}:{detector.digest}"
+
+
+def unique(findings: pa.Table) -> pa.Table:
+    """Findings with each uid once: segments searched here and on an engine may overlap."""
+    uids = findings["uid"].combine_chunks().dictionary_encode()
+    if len(uids.dictionary) == findings.num_rows:
+        return findings
+    rows = pa.table({"code": uids.indices, "row": pa.array(range(len(uids)), pa.int64())})
+    first = rows.group_by("code").aggregate([("row", "min")])["row_min"]
+    return findings.take(first.take(pc.sort_indices(first)))

@@ -1,0 +1,30 @@
+"""Loads Sigma rules, ours and the user's, ready to match: from the cache wherever possible."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from labrys.detect.sigma import cache
+from labrys.detect.sigma.detector import SigmaDetector
+from labrys.detect.sigma.ir import RuleSet
+from labrys.detect.sigma.match.engine import Engine
+from labrys.detect.sigma.match.literals import HAS_HYPERSCAN
+
+
+def builtin_rules() -> Path:
+    """The folder of our own rules: in the installed package, or beside the sources."""
+    packaged = Path(str(files("labrys"))) / "rules"
+    return packaged if packaged.is_dir() else Path(str(files("labrys"))).parents[1] / "rules"
+
+
+def load(
+    folders: Sequence[Path], placeholders: Mapping[str, Sequence[str]] | None = None
+) -> tuple[RuleSet, SigmaDetector]:
+    """The rules under `folders` and the detector that runs them."""
+    rules = cache.load(folders, placeholders)
+    name = f"{rules.digest[:40]}-{'hyperscan' if HAS_HYPERSCAN else 'aho'}.automata"
+    compiled = cache.blob(name)
+    if compiled is None:
+        compiled = Engine(rules).compiled()
+        cache.put_blob(name, compiled)
+    return rules, SigmaDetector(rules, compiled)
