@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from labrys.evidence import cloud_event
 from labrys.evidence.json_stream import objects
 from labrys.evidence.records import LEADING, MULTI, Source
+from labrys.ocsf.maps import ClassMap, mapping_for
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[3] / "shared" / "data" / "endpoint"
@@ -267,6 +269,86 @@ def test_a_huge_activity_does_not_multiply() -> None:
     assert len(rows) == 1_000
     assert sum(len(str(fields)) for _, fields, _ in rows) < 3_000_000
     assert len(rows[0][1]["events.name"]) == 4_000
+
+
+def _golden_rows() -> Iterator[dict[str, Any]]:
+    for path in sorted(HERE.glob("*/golden/*.jsonl")):
+        if path.parts[-3] in FORMATS:
+            yield from map(orjson.loads, path.read_text("utf-8").splitlines())
+
+
+def _fits(row: dict[str, Any], made: ClassMap) -> bool:
+    return made.fits(row["shape"]) and all(row.get(name) in want for name, want in made.where)
+
+
+def _attribute(row: dict[str, Any], made: ClassMap, path: str) -> Any:
+    found = next((each for each in made.attributes if each.path == path), None)
+    if found is None:
+        return None
+    return next((row[name] for name in found.columns if row.get(name)), found.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "class_uid", "wanted"),
+    [
+        ("aws.cloudtrail", 6003, {"api.operation", "actor.user.name", "src_endpoint.ip"}),
+        ("aws.cloudtrail", 3002, {"user.name", "src_endpoint.ip", "status"}),
+        ("aws.cloudtrail", 3005, {"actor.user.name", "user.name", "privileges"}),
+        ("azure.activity", 6003, {"api.operation", "src_endpoint.ip"}),
+        ("azure.activity", 3005, {"actor.user.name", "resources.uid"}),
+        ("entra.signin", 3002, {"user.name", "src_endpoint.ip", "service.name", "status_code"}),
+        ("entra.audit", 6003, {"api.operation", "actor.user.name", "resources.uid"}),
+        ("entra.audit", 3005, {"user.name", "privileges", "actor.user.name"}),
+        ("entra.audit", 3001, {"user.name"}),
+        ("entra.risk", 2004, {"finding_info.title", "user.name", "src_endpoint.ip", "severity"}),
+        ("entra.pim", 3005, {"privileges"}),
+        ("m365.audit", 6003, {"api.operation", "api.service.name", "actor.user.name"}),
+        ("m365.audit", 3002, {"user.name", "src_endpoint.ip", "http_request.user_agent"}),
+        ("m365.audit", 3005, {"user.name", "privileges"}),
+        ("okta.system", 6003, {"api.operation", "actor.user.name", "src_endpoint.ip"}),
+        ("okta.system", 3002, {"user.name", "src_endpoint.ip", "session.uid"}),
+        ("okta.system", 3001, {"user.name", "actor.user.name"}),
+        ("google.workspace", 6003, {"api.operation", "api.service.name", "actor.user.name"}),
+        ("google.workspace", 3002, {"user.name", "src_endpoint.ip"}),
+        ("google.workspace", 3001, {"user.name", "actor.user.name"}),
+        ("google.workspace", 3005, {"user.name", "privileges"}),
+        ("gcp.audit", 6003, {"api.operation", "actor.user.name", "src_endpoint.ip"}),
+        ("gcp.audit", 3001, {"user.name", "actor.user.name"}),
+        ("github.audit", 6003, {"api.operation", "actor.user.name", "resources.uid"}),
+        ("github.audit", 3005, {"user.name", "privileges"}),
+        ("kubernetes.audit", 6003, {"api.operation", "actor.user.name", "resources.type"}),
+    ],
+)
+def test_ocsf_maps_fill_from_the_samples(shape: str, class_uid: int, wanted: set[str]) -> None:
+    made = next(each for each in mapping_for(shape) if each.class_uid == class_uid)
+    rows = [row for row in _golden_rows() if row["shape"] == shape and _fits(row, made)]
+    assert rows
+    for path in wanted:
+        assert any(_attribute(row, made, path) for row in rows), path
+
+
+def test_aliases_name_columns() -> None:
+    tables = [tomllib.loads((HERE / name / "fields.toml").read_text("utf-8")) for name in FORMATS]
+    aliases = {shape: names for table in tables for shape, names in table["aliases"].items()}
+    shapes = {shape for name in FORMATS for shape in _format_shapes(name)}
+    assert aliases.keys() <= shapes
+    for names in aliases.values():
+        for field, columns in names.items():
+            listed = [columns] if isinstance(columns, str) else columns
+            assert field
+            assert listed
+            assert all(isinstance(column, str) and column for column in listed)
+            assert len(set(listed)) == len(listed)
+
+
+def _format_shapes(name: str) -> list[str]:
+    return list(tomllib.loads((HERE / name / "format.toml").read_text("utf-8"))["shapes"])
+
+
+def test_every_shape_is_declared() -> None:
+    for path in SAMPLES:
+        declared = _format_shapes(path.parts[-3])
+        assert {row["shape"] for row in read_rows(path.parts[-3], path)} <= set(declared)
 
 
 # ---- the real data sets

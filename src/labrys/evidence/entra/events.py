@@ -89,6 +89,8 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
         for name, value in holder.items():
             if name.lower() in _WHOLE:
                 put_json(fields, prefix + name, value)
+                if value == []:
+                    fields[prefix + name] = "[]"  # rules ask for a sign-in from no known network
     if shape == SIGN_IN:
         add_sign_in(fields, record, inner)
     elif shape == AUDIT:
