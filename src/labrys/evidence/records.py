@@ -59,7 +59,7 @@ class Records:
     record in its source, so that reading twice, or reading a copy, gives the same ids. A source
     column called like one of ours is kept with one more underscore in front. What hostile evidence
     can multiply is bounded: past `MOST_SHAPES` shapes in a source the rest is `<first part>.other`,
-    past `MOST_COLUMNS` columns in a batch the rest is JSON text in the column `_more`.
+    past `MOST_COLUMNS` columns in a batch the rest is JSON text in the column `other_fields`.
     """
 
     def __init__(self, source: Source, *, rows: int = 20_000, size: int = 32 << 20) -> None:
@@ -148,13 +148,13 @@ class Records:
 
 
 MOST_SHAPES: Final = 4096
-MOST_COLUMNS: Final = 2048
+MOST_COLUMNS: Final = 1024
 _Row = tuple[int, int | None, int, str | None, Fields]
 _Columns = dict[str, pa.Array]
-_PACK: Final = 256
-_MORE: Final = "_more"
+_PACK: Final = 128
+_REST: Final = "other_fields"
 _ABSENT: Final = pa.nulls(0, pa.string())
-_RESERVED: Final = frozenset([*LEADING.names, "_shape", _MORE])
+_RESERVED: Final = frozenset([*LEADING.names, "_shape"])
 _INT64: Final = (1 << 63) - 1
 _TEXT: Final = frozenset([str, type(None)])
 _INTS: Final = frozenset([int])
@@ -172,9 +172,12 @@ def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
     """
     layouts = dict.fromkeys(map(tuple, fields))
     names = tuple(dict.fromkeys(chain.from_iterable(layouts)))
-    if len(known) + len(names) > MOST_COLUMNS and len(known.keys() | names) > MOST_COLUMNS:
-        keep = {*known, *names[: max(MOST_COLUMNS - len(known), 0)]}
-        return _columns([_folded(row, keep) for row in fields], known)
+    if len(known) + len(names) > MOST_COLUMNS:
+        keep = set(list(dict.fromkeys([*known, *names]))[:MOST_COLUMNS])
+        if not keep.issuperset(names):
+            fields = [_folded(row, keep - {_REST}) for row in fields]
+            layouts = dict.fromkeys(map(tuple, fields))
+            names = tuple(dict.fromkeys(chain.from_iterable(layouts)))
     known.update(dict.fromkeys(names))
     values: Iterable[Sequence[Any]]
     if len(layouts) == 1:
@@ -184,13 +187,14 @@ def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
     made: _Columns = {}
     plain: dict[str, Sequence[str | None]] = {}
     for name, cells in zip(names, values, strict=True):
-        if name in _RESERVED and name is not _MORE:
+        if name in _RESERVED:
             name = f"_{name}"
         types = set(map(type, cells))
         if types <= _TEXT:
             plain[name] = cells
         elif types == _INTS:
-            plain[name] = list(map(str, cells))
+            same = cells.count(cells[0]) == len(cells)
+            plain[name] = [str(cells[0])] * len(cells) if same else list(map(str, cells))
         else:
             made[name] = pa.array([cell(value) for value in cells], pa.string())
             continue
@@ -203,7 +207,7 @@ def _folded(row: Fields, keep: set[str]) -> Fields:
     """The row with every field that is not kept as a column folded into one."""
     more = {name: cell(value) for name, value in row.items() if name not in keep}
     kept = {name: value for name, value in row.items() if name in keep}
-    return {**kept, _MORE: orjson.dumps(more).decode()} if more else kept
+    return {**kept, _REST: orjson.dumps(more).decode()} if more else kept
 
 
 def _slices(plain: dict[str, Sequence[str | None]], length: int) -> _Columns:

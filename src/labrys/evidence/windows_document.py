@@ -143,7 +143,8 @@ def from_json(text: str | bytes) -> windows_event.Event:
         fields["UserID"] = security.of.UserID
     if (correlation := system.Correlation) is not None:
         fields["ActivityID"] = windows_event.braced(correlation.of.ActivityID)
-        fields["RelatedActivityID"] = windows_event.braced(correlation.of.RelatedActivityID)
+        if correlation.of.RelatedActivityID is not None:
+            fields["RelatedActivityID"] = windows_event.braced(correlation.of.RelatedActivityID)
     made = (
         windows_event.shape(system.Channel, provider.Name, str(fields["EventID"])),
         fields,
@@ -160,4 +161,5 @@ def from_json(text: str | bytes) -> windows_event.Event:
                 fields[name] = windows_event.braced(fields[name])
             return made
     found = windows_event.data_fields({"EventData": data, "UserData": event.UserData})
-    return windows_event.from_columns(fields, found)
+    windows_event.merge(fields, found)
+    return made

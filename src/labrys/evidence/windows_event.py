@@ -70,14 +70,20 @@ def from_tree(event: dict[str, Any]) -> Event:
 
 
 def from_columns(system: dict[str, Any], data: dict[str, Any]) -> Event:
-    """The event as its system columns (named as here) and its data fields; both are used up.
+    """The event as its system columns (named as here) and its data fields; both are used up."""
+    made = row(system)
+    merge(system, data)
+    return made
+
+
+def merge(system: dict[str, Any], data: dict[str, Any]) -> None:
+    """Put the data fields beside the system columns so that neither is lost.
 
     Where both have a name, a column a rule always means as the system's (`IDENTITY`) stays and
     the data's becomes `EventData_<name>`; any other goes to the data, and the system's becomes
     `System_<name>`. (Event 104 has the cleared log's `Channel`, and rules ask for that one.)
     """
-    made = row(system)
-    for name in system.keys() & data.keys():
+    for name in sorted(system.keys() & data.keys()):
         if name in IDENTITY:
             data[f"EventData_{name}"] = data.pop(name)
         else:
@@ -85,7 +91,6 @@ def from_columns(system: dict[str, Any], data: dict[str, Any]) -> Event:
     system.update(data)
     for name in _guid_names(tuple(system)):
         system[name] = braced(system[name])
-    return made
 
 
 def row(fields: dict[str, Any]) -> Event:
