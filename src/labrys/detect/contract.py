@@ -6,41 +6,47 @@ scores the resulting rows with a pure function. Neither opens files, uses the ne
 global state.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 
-@runtime_checkable
 class RowDetector(Protocol):
     """Finds in each record on its own."""
 
-    id: str
-    version: str
-    digest: str
-    """Changes whenever the same batch could give other findings (rules, model, code version)."""
-    emits: tuple[str, ...]
-    """The values of `detector` in its findings: its id, and names of findings kept for others."""
+    @property
+    def id(self) -> str:
+        """Its name, the same for ever."""
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the same batch could give other findings (rules, model, code)."""
+
+    @property
+    def emits(self) -> tuple[str, ...]:
+        """The values of `detector` in its findings: its id, and names of findings for others."""
 
     def detect(self, shape: str, batch: pa.Table) -> pa.Table:
         """The findings (`ocsf.schema.FINDING`) in a table of one shape."""
-        ...
 
 
-@runtime_checkable
 class WindowDetector(Protocol):
     """Finds in what many records say about one entity in one window of time."""
 
-    id: str
-    version: str
-    digest: str
-    reads: str
-    """The OCSF view it reads, e.g. `authentication`."""
+    @property
+    def id(self) -> str:
+        """Its name, the same for ever."""
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the same features could give other findings."""
+
+    @property
+    def reads(self) -> str:
+        """The OCSF view it reads, e.g. `authentication`."""
 
     def features(self, events: Any) -> Any:
         """Ibis table of the view → Ibis table, one row for each entity and window."""
-        ...
 
     def score(self, rows: pa.Table) -> pa.Table:
         """The feature rows → findings (`ocsf.schema.FINDING`)."""
-        ...

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.detect.contract import RowDetector, WindowDetector
-from labrys.detect.sigma.correlate import CorrelationResult, correlate, from_findings
+from labrys.detect.sigma.correlate import correlate, from_findings, plan
+from labrys.detect.sigma.correlate.plan import Problem
 from labrys.detect.sigma.findings import MATCH
 from labrys.detect.sigma.ir import RuleSet
 from labrys.lake.case import Case, Result
@@ -85,11 +86,16 @@ def run_windows(
 
 def run_correlations(
     case: Case, rules: RuleSet, detector: RowDetector, watch: Watcher
-) -> CorrelationResult | None:
-    """Correlate the matches that the Sigma detector has left; None where nothing has changed."""
+) -> tuple[Problem, ...]:
+    """Correlate the matches that the Sigma detector has left, unless nothing has changed.
+
+    Returns the correlations that cannot run, and why.
+    """
     digest = correlator_digest(detector)
-    if not rules.correlations or case.up_to_date(CORRELATION, digest):
-        return None
+    if not rules.correlations:
+        return ()
+    if case.up_to_date(CORRELATION, digest):
+        return plan(rules)[1]
     watch.step("correlating")
     matches = from_findings(unique(case.findings({MATCH: detector.digest})))
     made = correlate(rules, matches)
@@ -97,7 +103,7 @@ def run_correlations(
     at = FINDING.get_field_index("detector")
     found = made.findings.set_column(at, FINDING.field(at), names)
     case.put_findings(None, Result(CORRELATION, digest, found))
-    return made
+    return made.problems
 
 
 def correlator_digest(detector: RowDetector) -> str:

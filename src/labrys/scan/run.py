@@ -64,66 +64,102 @@ class Scan:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """The detectors of a scan, and the rules of the Sigma detector (None when it does not run)."""
+
+    rules: RuleSet
+    sigma: RowDetector | None
+    rows: tuple[RowDetector, ...]
+    windows: tuple[WindowDetector, ...]
+
+    def current(self) -> dict[str, str]:
+        """Under which name, and as which version, each of them leaves findings."""
+        names = {name: each.digest for each in self.rows for name in each.emits}
+        names |= {each.id: each.digest for each in self.windows}
+        if self.sigma is not None:
+            names[CORRELATION] = correlator_digest(self.sigma)
+        return names
+
+
+def equip(options: Options) -> Equipment:
+    """Load the detectors that `options` ask for."""
+    rules, sigma = load(options.rules, options.placeholders)
+    wanted = [made for made in discovered() if _wanted(made.id, options)]
+    asked = _wanted(sigma.id, options)
+    rows: list[RowDetector] = [sigma] if asked else []
+    return Equipment(
+        rules=rules,
+        sigma=sigma if asked else None,
+        rows=(*rows, *(made for made in wanted if made.kind == "row")),
+        windows=tuple(made for made in wanted if made.kind == "window"),
+    )
+
+
 def scan(case: Case, options: Options, watch: Watcher) -> Scan:
     """Scan `options.paths` into `case`. What is there already is not read again."""
     begun = time.monotonic()
     watch.step("loading rules")
-    rules, sigma = load(options.rules, options.placeholders)
-    rows: list[RowDetector] = [sigma] if _wanted("sigma", options) else []
-    rows += [made for made in discovered() if made.kind == "row" and _wanted(made.id, options)]
-    windows = [made for made in discovered() if made.kind == "window" and _wanted(made.id, options)]
+    tools = equip(options)
     remote = options.engine != "duckdb"
     notes: list[str] = []
     watch.step("finding evidence")
     try:
-        names = ingest(case, options.paths, options.reading, () if remote else rows, watch)
+        at_once = () if remote else tools.rows
+        names = ingest(case, options.paths, options.reading, at_once, watch)
     except DiskFull as full:
         notes.append(f"{full}: the rest was not read; free some space and scan again")
         names = frozenset(row.name for row in case.sources())
     engine = connect(case, options.engine) if remote else None
     try:
         if engine is None:
-            search_rest(case, rows, watch)
+            search_rest(case, tools.rows, watch)
         else:
-            search_remotely(case, engine, rows, watch)
-        run_windows(case, engine, windows, watch)
-        if sigma in rows and (made := run_correlations(case, rules, sigma, watch)) is not None:
-            notes.extend(f"correlation {uid} cannot run: {why}" for uid, why in made.problems)
+            search_remotely(case, engine, tools.rows, watch)
+        run_windows(case, engine, tools.windows, watch)
+        if tools.sigma is not None:
+            made = run_correlations(case, tools.rules, tools.sigma, watch)
+            notes.extend(f"correlation {uid} cannot run: {why}" for uid, why in made)
     finally:
         if engine is not None:
             engine.close()
-    return conclude(case, names, rules, rows, windows, notes, begun, watch)
-
-
-def conclude(
-    case: Case,
-    names: frozenset[str],
-    rules: RuleSet,
-    rows: Sequence[RowDetector],
-    windows: Sequence[WindowDetector],
-    notes: Sequence[str],
-    begun: float,
-    watch: Watcher,
-) -> Scan:
-    """Join what the detectors have found to incidents, and say what was read."""
     watch.step("joining findings")
-    current = {name: each.digest for each in rows for name in each.emits}
-    current |= {each.id: each.digest for each in windows}
-    current |= {CORRELATION: correlator_digest(each) for each in rows if MATCH in each.emits}
-    findings = unique(case.findings(current))
+    sources = tuple(row for row in _sources(case) if _belongs(row.name, names))
+    return _concluded(case, tools, sources, tuple(notes), begun)
+
+
+def reopened(case: Case) -> Scan:
+    """What earlier scans of a case came to, from what they found; nothing is read again."""
+    nothing = RuleSet("", (), (), (), ())
+    tools = Equipment(nothing, None, (), ())
+    return _concluded(case, tools, tuple(_sources(case)), (), time.monotonic())
+
+
+def _concluded(
+    case: Case,
+    tools: Equipment,
+    sources: tuple[SourceRow, ...],
+    notes: tuple[str, ...],
+    begun: float,
+) -> Scan:
+    current = tools.current()
+    findings = unique(case.findings(current or None))
     findings = findings.filter(pc.not_equal(findings["detector"], MATCH))
-    sources = [row for row in case.sources() if row.format != CONTAINER]
     return Scan(
         case=case.path,
-        sources=tuple(row for row in sources if _belongs(row.name, names)),
+        sources=sources,
         shapes={shape: held.rows for shape, held in case.shapes().items()},
         findings=findings,
         triage=incidents(findings),
-        rules=rules,
+        rules=tools.rules,
         detectors=tuple(current),
-        notes=tuple(notes),
+        notes=notes,
         seconds=time.monotonic() - begun,
     )
+
+
+def _sources(case: Case) -> list[SourceRow]:
+    return [row for row in case.sources() if row.format != CONTAINER]
 
 
 def _wanted(detector: str, options: Options) -> bool:
