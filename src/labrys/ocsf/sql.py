@@ -95,7 +95,7 @@ def _part(class_uid: int, shape: str, made: ClassMap, relation: Relation, dialec
             value = _value(by_column.get(name), kind, relation, dialect)
         columns.append(f"{value} AS {identifier(name, dialect)}")
     where = _where(made, relation, dialect)
-    return f"SELECT {', '.join(columns)} FROM {relation.sql}{where}"
+    return f"SELECT {', '.join(columns)} FROM {relation.sql}{where}"  # noqa: S608 quoted above
 
 
 def _where(made: ClassMap, relation: Relation, dialect: Dialect) -> str:
@@ -124,11 +124,16 @@ def _value(attribute: Attribute | None, kind: str, relation: Relation, dialect: 
     if attribute.codes:
         return _coded(text, attribute, dialect)
     how = "int" if kind == BIGINT and attribute.how == "" else attribute.how
-    value = _AS[how](text, dialect) if how else text
+    value = transformed(text, how, dialect)
     if kind == DOUBLE:
         return f"TRY_CAST({value} AS DOUBLE)"
     makes = BIGINT if how in ("int", "hex") else TEXT
     return value if makes == kind else f"TRY_CAST({value} AS {sql_type})"
+
+
+def transformed(text: str, how: str, dialect: Dialect) -> str:
+    """The SQL of a text read as `how` says (`maps.HOW`), as `values.transform` reads it."""
+    return _AS[how](text, dialect) if how else text
 
 
 def _text(column: str, source: str, dialect: Dialect) -> str:

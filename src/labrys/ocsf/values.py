@@ -9,7 +9,7 @@ from typing import Final
 
 _INT64: Final = 1 << 63
 _LIST: Final = re.compile(r"(?i)(?:\A|[,; ])(sha256|sha1|md5|imphash)=([0-9a-f]+)")
-_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,19}\Z")
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,64}\Z")
 _HEX: Final = re.compile(r"(?i)(?:0x)?([0-9a-f]{1,16})\Z")
 
 
