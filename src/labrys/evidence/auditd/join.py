@@ -85,8 +85,9 @@ class Event:
             if have is None:
                 self.fields[name] = value
             else:
-                more = value if isinstance(value, list) else [value]
-                self.fields[name] = [*(have if isinstance(have, list) else [have]), *more]
+                if not isinstance(have, list):
+                    have = self.fields[name] = [have]
+                have.extend(value if isinstance(value, list) else [value])
 
 
 class Joiner:

@@ -2,6 +2,7 @@ import hashlib
 import json
 import lzma
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,29 @@ def test_hostile_fields_stay_few(tmp_path):
     (batch,) = [batch for shape, batch in read(source(path)) if shape == "linux.auditd"]
     assert batch.num_columns < 1100
     assert batch.num_rows == 2000
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("atomic__linux__defense_evasion__host__sh_binary_padding_dd.zip", "dd if=/dev/zero bs=1"),
+        ("atomic__linux__discovery__host__sh_arp_cache.zip", "arp -a"),
+    ],
+)
+def test_real_commands_are_whole(tmp_path, name, command):
+    packed = SHARED.parents[1] / "mordor" / name
+    if not packed.exists():
+        pytest.skip(f"{packed} is absent")
+    with zipfile.ZipFile(packed) as archive:
+        raw = archive.read(archive.namelist()[0])
+    path = tmp_path / "audit.log"
+    path.write_bytes(raw)
+    found = rows(path)
+    assert accounted(path) == raw.count(b"\n")
+    assert found[0]["CommandLine"].startswith(command)
+    assert all(row["proctitle"] == row["CommandLine"] for row in found)
+    assert all(row["SYSCALL"] == "execve" for row in found)
 
 
 @pytest.mark.shared

@@ -3,6 +3,7 @@ import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,21 @@ def test_json_columns():
     assert found[1]["_time"] == 1_709_528_768_250
     assert found[3]["_host"] == "web2"
     assert [row["shape"] for row in found[4:]] == ["json.record", "unparsed"]
+
+
+@pytest.mark.shared
+def test_a_real_log_is_read_whole(tmp_path):
+    packed = HERE.parents[4] / "shared/data/privacy/web/elastic_apache_access.log.zst"
+    if not packed.exists():
+        pytest.skip(f"{packed} is absent")
+    raw = pa.input_stream(str(packed), compression="zstd").read()
+    path = tmp_path / "access.log"
+    path.write_bytes(raw)
+    assert sniff(raw[:65536], "access.log") > 0.8
+    found = rows(path)
+    assert len(found) == raw.count(b"\n")
+    assert {row["shape"] for row in found} == {"web.access"}
+    assert sum("cs-method" in row and "_time" in row for row in found) == len(found)
 
 
 PIECES = st.sampled_from(
