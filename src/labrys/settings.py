@@ -1,0 +1,103 @@
+"""Everything a user can set, in one typed object: flags, then `LABRYS_…`, then `labrys.toml`."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from labrys.errors import LabrysError
+
+FILE: Final = "labrys.toml"
+PREFIX: Final = "LABRYS_"
+_UNITS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(B|KB|MB|GB|TB)$")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings, with defaults that work; sizes read `512MB`, times are seconds."""
+
+    lake: str = "case.labrys"
+    """The case folder."""
+    engine: str = "duckdb"
+    """`duckdb`, or a Spark Connect endpoint `sc://host:port`."""
+    rules: tuple[str, ...] = ()
+    """Rule directories beside labrys' own."""
+    jobs: Count = 0
+    """Worker processes; 0: one for each processor."""
+    engine_memory: Size = "2GB"
+    """What DuckDB may hold before it spills to the case folder."""
+    worker_memory: Size = "1GB"
+    """What one worker that reads hostile evidence may hold."""
+    worker_seconds: Positive = 900
+    """How long a worker may take for one source of evidence without a result."""
+    unpack_depth: Count = 4
+    """Archives inside archives: so deep, no deeper."""
+    unpack_bytes: Size = "64GB"
+    """What all archives of a scan may unpack to."""
+    unpack_files: Positive = 200_000
+    """How many files all archives of a scan may unpack to."""
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes to start."""
+        return self.jobs or os.cpu_count() or 1
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """The settings from flags (those not None), the environment and a TOML file, in that order.
+
+    The file is `file`, or the one `LABRYS_CONFIG` names, or `labrys.toml` here if there is one.
+    Raises `LabrysError` naming where a value that cannot be used was found.
+    """
+    environment = os.environ if environment is None else environment
+    named = file or (Path(given) if (given := environment.get(f"{PREFIX}CONFIG")) else None)
+    layers = {
+        str(named or FILE): _from_file(named or Path(FILE), required=named is not None),
+        "the environment": _from_environment(environment),
+        "the command line": {k: v for k, v in (flags or {}).items() if v is not None},
+    }
+    values: dict[str, Any] = {}
+    for where, layer in layers.items():
+        try:
+            made = msgspec.convert(layer, Settings, strict=False)
+        except msgspec.ValidationError as reason:
+            raise LabrysError(f"settings from {where}: {reason}") from reason
+        values.update({name: getattr(made, name) for name in layer})
+    return Settings(**values)
+
+
+def size(text: Size) -> int:
+    """`512MB` in bytes (units are powers of 1024)."""
+    number = text.rstrip("KMGTB")
+    return int(number) * _UNITS[text[len(number) :]]
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as reason:
+        if required:
+            raise LabrysError(f"{path}: no such settings file") from reason
+        return {}
+    except (OSError, ValueError) as reason:
+        raise LabrysError(f"{path}: cannot be read as TOML ({reason})") from reason
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in Settings.__struct_fields__:
+        text = environment.get(PREFIX + name.upper())
+        if text is not None:
+            found[name] = text.split(os.pathsep) if name == "rules" else text
+    return found

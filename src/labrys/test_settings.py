@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from labrys.errors import LabrysError
+from labrys.settings import Settings, load, size
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults_work() -> None:
+    assert load(environment={}) == Settings()
+    assert load(environment={}).workers >= 1
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(here: Path) -> None:
+    (here / "labrys.toml").write_text('lake = "file"\njobs = 3\nengine_memory = "1GB"\n')
+    environment = {"LABRYS_LAKE": "env", "LABRYS_JOBS": "5", "LABRYS_RULES": "a:b", "OTHER": "x"}
+    made = load({"lake": "flag", "jobs": None}, environment=environment)
+    assert made == Settings(lake="flag", jobs=5, engine_memory="1GB", rules=("a", "b"))
+    assert made.workers == 5
+
+
+def test_a_file_may_be_named(here: Path) -> None:
+    (here / "mine.toml").write_text('engine = "sc://localhost:1"')
+    assert load(environment={"LABRYS_CONFIG": "mine.toml"}).engine == "sc://localhost:1"
+    assert load(environment={}, file=here / "mine.toml").engine == "sc://localhost:1"
+    with pytest.raises(LabrysError, match="no such settings file"):
+        load(environment={"LABRYS_CONFIG": "none.toml"})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("jobs = -1", "settings from labrys.toml: .*jobs"),
+        ('worker_memory = "much"', "worker_memory"),
+        ("nothing = 1", "nothing"),
+        ("jobs = [", "cannot be read as TOML"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_reason(here: Path, text: str, reason: str) -> None:
+    (here / "labrys.toml").write_text(text)
+    with pytest.raises(LabrysError, match=reason):
+        load(environment={})
+
+
+def test_bad_values_elsewhere_are_named_too() -> None:
+    with pytest.raises(LabrysError, match="settings from the environment"):
+        load(environment={"LABRYS_JOBS": "many"})
+    with pytest.raises(LabrysError, match="settings from the command line"):
+        load({"worker_seconds": 0}, environment={})
+
+
+def test_sizes() -> None:
+    assert [size(text) for text in ("7B", "1KB", "512MB", "2GB", "1TB")] == [
+        7,
+        1024,
+        512 << 20,
+        2 << 30,
+        1 << 40,
+    ]
