@@ -18,6 +18,8 @@ from labrys.detect.sigma.listing import LARGEST
 from labrys.detect.sigma.parse.errors import Unusable
 
 _INT64: Final = 1 << 63
+_DEEPEST: Final = 50
+_MANY_SIGNS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ def _updated(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _loaded(path: str, content: bytes) -> Iterator[Document]:
     loader: Any = _Loader(content)
     try:
+        if not _shallow(content):
+            yield Document(path, {}, _TOO_DEEP)
+            return
         while loader.check_data():
             loaded = loader.get_data()
             if loaded is None:
@@ -83,17 +88,47 @@ def _loaded(path: str, content: bytes) -> Iterator[Document]:
             except SigmaError as error:
                 yield Document(path, {}, str(error))
                 continue
-            yield Document(path, loaded)
+            yield Document(path, {}, _TOO_DEEP) if _deep(loaded) else Document(path, loaded)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1})" if mark else ""
         yield Document(path, {}, f"is not valid YAML: {error.problem or error.context}{where}")
     except (yaml.YAMLError, Unusable, UnicodeError, ValueError) as error:
         yield Document(path, {}, f"is not valid YAML: {str(error).splitlines()[0]}")
-    except RecursionError:
-        yield Document(path, {}, "nests too deep")
     finally:
         loader.dispose()
+
+
+_TOO_DEEP: Final = f"nests deeper than {_DEEPEST} levels"
+
+
+def _shallow(content: bytes) -> bool:
+    """Whether the text nests little enough to load: libyaml's loader recurses without a limit."""
+    if sum(content.count(sign) for sign in (b"[", b"{", b"-", b"?")) < _MANY_SIGNS:
+        return True
+    depth = 0
+    for event in yaml.parse(content, yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                return False
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return True
+
+
+def _deep(content: Any) -> bool:
+    level = [content]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for one in level
+            for child in (one.values() if isinstance(one, dict) else one)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 class _Loader(yaml.CSafeLoader):
