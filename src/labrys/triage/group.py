@@ -193,10 +193,10 @@ def _recurring(nodes: Nodes, columns: Columns, who: Flags) -> Links:
 def _host_of(nodes: Nodes, columns: Columns) -> Ints:
     """The first host each node names, or else the first telling identity; -1 without any."""
     made = np.full(len(nodes.rule), -1)
-    telling = (columns.identities.alone | columns.identities.part)[nodes.identity]
-    made[nodes.owner[telling][::-1]] = nodes.identity[telling][::-1]
-    is_host = columns.identities.kind[nodes.identity] == KIND["host"]
-    made[nodes.owner[is_host][::-1]] = nodes.identity[is_host][::-1]
+    identities = columns.identities
+    for kept in (identities.part, identities.alone, identities.kind == KIND["host"]):
+        chosen = kept[nodes.identity]
+        made[nodes.owner[chosen][::-1]] = nodes.identity[chosen][::-1]
     return made
 
 

@@ -93,12 +93,12 @@ def _gap(start: Ints, end: Ints) -> Ints:
 def _who(columns: Columns) -> Ints:
     """A number that is equal when two findings name the same hosts, users and addresses.
 
-    What names none of those is compared by everything it names.
+    What names none that tells anything is compared by everything it names.
     """
     kinds = columns.identities.kind[columns.identity]
     main = np.isin(kinds, [KIND["host"], KIND["user"], KIND["ip"], KIND["account"]])
     placed = np.zeros(len(columns.rule), np.bool_)
-    placed[columns.owner[main]] = True
+    placed[columns.owner[main & columns.identities.alone[columns.identity]]] = True
     main |= ~placed[columns.owner]
     width = max(1, len(columns.identities.key))
     owner, identity = np.divmod(unique(columns.owner[main] * width + columns.identity[main]), width)
