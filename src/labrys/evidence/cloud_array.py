@@ -15,6 +15,8 @@ from labrys.evidence.json_stream import LIMIT, BadRecord, objects
 
 WHOLE: Final = 32 << 20
 """Files up to this size are read at once."""
+_MOST: Final = 500_000
+"""With more braces than these it could hold so many tiny objects that they are read one by one."""
 _HEAD: Final = re.compile(rb'(?:\s*+\{\s*+"(?:Records|records|value|items|Events)"\s*+:)?\s*+\[')
 _TAIL: Final = re.compile(rb"\s*+\]\s*+(\}\s*+)?")
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -26,7 +28,8 @@ def cloud_objects(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadRecord]]:
     data = stream.read(4096)
     if _HEAD.match(data):
         data += stream.read(WHOLE + 1 - len(data))
-        if len(data) <= WHOLE and (found := _cut(data)) is not None:
+        small = len(data) <= WHOLE and data.count(b"{") <= _MOST
+        if small and (found := _cut(data)) is not None:
             yield from found
             return
     stream.seek(0)

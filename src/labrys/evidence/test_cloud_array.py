@@ -68,3 +68,8 @@ def test_odd_arrays(data: bytes) -> None:
 def test_too_large_to_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud_array, "WHOLE", 100)
     both(json.dumps({"Records": [{"a": "x" * 40}] * 5}).encode())
+
+
+def test_too_many_objects_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_array, "_MOST", 10)
+    both(json.dumps({"Records": [{}] * 20}).encode())
