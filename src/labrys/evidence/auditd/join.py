@@ -16,6 +16,9 @@ ARGUMENTS: Final = 32
 """How many arguments of an execve get a column each; `CommandLine` holds them all."""
 _MOST_BYTES: Final = 64 << 20
 
+_LOGIN: Final = (("login_uid", "auid"), ("login_user", "AUID"), ("login_session", "ses"))
+_UNSET: Final = ("4294967295", "-1", "unset")
+
 _Key = tuple[str | None, str, str]
 
 
@@ -37,11 +40,16 @@ class Event:
 
         `type` names every record in order, repeated as they repeat; a field of PATH records keeps
         one value for each of them. `CommandLine` is an execve's arguments, with spaces between;
-        `target_path` the path that the call was about, made absolute where its directory is known.
+        `target_path` the path that the call was about, made absolute where its directory is known;
+        `login_uid`, `login_user`, `login_session` are `auid`, `AUID` and `ses` where they are set.
         """
         row: Fields = {"type": self.types[0] if len(self.types) == 1 else self.types}
-        for name, value in self.fields.items():
-            row[name if name != "type" else "body.type"] = value
+        for name, values in self.fields.items():
+            row[name if name != "type" else "body.type"] = values
+        for column, name in _LOGIN:
+            value = self.fields.get(name)
+            if isinstance(value, str) and value not in _UNSET:
+                row[column] = value
         if (target := self._target()) is not None:
             row["target_path"] = target
         if self.arguments:
@@ -66,7 +74,7 @@ class Event:
         parallel = record.type == "PATH" and "PATH" in self.types
         self.types.append(record.type)
         name = record.fields.get("name")
-        if record.type == "PATH" and isinstance(name, str) and name != "(null)":
+        if record.type == "PATH" and isinstance(name, str) and name:
             minor = record.fields.get("nametype") in ("PARENT", "NORMAL")
             self.path = name if self.path is None or not minor else self.path
         if not self.fields:

@@ -41,6 +41,8 @@ LONGEST: Final = 32 << 10
 
 
 _MOST_VALUES: Final = 100
+_NOTHING: Final = ("?", "(null)")
+"""What the audit system writes for a value that there is not."""
 
 Fields = dict[str, str | list[str]]
 
@@ -154,6 +156,8 @@ def _keep(fields: Fields, name: str, value: str) -> bool:
         made = value
         if name == "saddr":
             fields.update(address(value))
+    if made in _NOTHING:
+        return True
     if name == "key" and "\x01" in made:
         made = made.split("\x01")
     return add_value(fields, name, made)

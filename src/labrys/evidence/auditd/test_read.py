@@ -82,6 +82,7 @@ def test_quotes_and_words():
         "text": "user", "pid": "3", "op": "a b c", "acct": "it's", "res": "success"
     }  # fmt: skip
     assert parse("type=X msg=audit(1.000:1): ").fields == {}
+    assert parse('type=X msg=audit(1.000:1): addr=? acct="?" key=(null)').fields == {}
     assert parse("type=X msg=audit(1.000): a=b") is None
     made = parse("type=SYSCALL msg=audit(03/04/2024 05:06:07.008:9) : arch=x86_64 syscall=execve")
     assert (made.time, made.fields["syscall"]) == (1_709_528_767_008, "execve")
