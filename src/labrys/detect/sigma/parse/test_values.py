@@ -196,6 +196,15 @@ def test_a_rule_waits_for_the_lists_of_all_its_placeholders() -> None:
     ]
 
 
+def test_missing_lists_of_one_detection_are_all_named() -> None:
+    rules = compiled({"a": {"F|expand": ["%one%", "%two%"], "G|expand": "%three%"}})
+    assert rules.rejected[0].reason == "needs a list for %one%, %two%, %three%"
+
+
+def test_the_names_of_lists_may_be_in_any_case() -> None:
+    assert meaning({"F|expand": "%Name%"}, {"NAME": ["x"]}) == "F eq x"
+
+
 def test_an_empty_list_is_no_list() -> None:
     rules = compiled({"a": {"F|expand": "%one%"}, "condition": "a"}, {"one": []})
     assert rules.rejected[0].waiting

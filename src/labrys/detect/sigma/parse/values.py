@@ -84,21 +84,20 @@ class Translator:
 
     def __init__(self, atoms: Atoms, placeholders: Placeholders) -> None:
         self._atoms = atoms
-        self._placeholders = {name.strip("%"): list(v) for name, v in placeholders.items()}
+        self._lists = {name.strip("%").lower(): list(v) for name, v in placeholders.items()}
+        self._missing: dict[str, None] = {}
 
     def detections(self, section: Mapping[Any, Any]) -> dict[str, Node]:
-        """Every named detection of a section, those of all missing lists reported at once."""
+        """Every named detection of a section; raises `Waiting` for all missing lists at once."""
+        self._missing = {}
         made: dict[str, Node] = {}
-        missing: dict[str, None] = {}
         for name, definition in section.items():
             try:
                 made[str(name)] = self.detection(definition)
-            except Waiting as waiting:
-                missing.update(dict.fromkeys(waiting.names))
             except (Unusable, SigmaError) as error:
                 raise Unusable(f"detection `{name}`: {error}") from None
-        if missing:
-            raise Waiting(tuple(missing))
+        if self._missing:
+            raise Waiting(tuple(self._missing))
         return made
 
     def detection(self, definition: Any) -> Node:
@@ -199,10 +198,8 @@ class Translator:
     ) -> Iterator[list[Part]]:
         """The value with each placeholder replaced by every entry of the user's list for it."""
         names = list(dict.fromkeys(part.name for part in parts if isinstance(part, Placeholder)))
-        missing = tuple(name for name in names if not self._placeholders.get(name))
-        if missing:
-            raise Waiting(missing)
-        choices = [self._placeholders[name] for name in names]
+        choices = [self._lists.get(name.lower(), []) for name in names]
+        self._missing |= {name: None for name, c in zip(names, choices, strict=True) if not c}
         total = 1
         for choice in choices:
             total *= len(choice)
