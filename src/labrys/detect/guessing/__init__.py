@@ -1,0 +1,1 @@
+"""Finds password guessing: brute force, spraying, and the guess that was right."""
