@@ -168,7 +168,7 @@ class Ledger:
     def record(
         self,
         segments: Sequence[tuple[str, Written]],
-        sources: Iterable[SourceRow],
+        sources: Sequence[SourceRow],
         found: Iterable[Found],
     ) -> list[int]:
         """Make segments, findings and reading progress part of the case, all or none.
@@ -180,6 +180,8 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             for file, written in segments:
                 numbers.append(self._add_segment(file, written))
+            for source in sources:
+                self._forget_empty(source)
             for source in sources:
                 self._put_source(source)
             generation = self.generation()
@@ -208,6 +210,15 @@ class Ledger:
             ],
         )
         return int(number or 0)
+
+    def _forget_empty(self, source: SourceRow) -> None:
+        """Drop what earlier attempts said of a file that they could not even begin to read."""
+        if source.digest:
+            self._db.execute(
+                "DELETE FROM sources WHERE name = ? AND digest <> ? AND rows = 0 AND batches = 0"
+                " AND (path = ? OR digest = '')",
+                (source.name, source.digest, source.path),
+            )
 
     def _put_source(self, source: SourceRow) -> None:
         have = self._db.execute(

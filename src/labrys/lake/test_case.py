@@ -92,6 +92,15 @@ def test_a_failed_source_may_be_tried_again(tmp_path: Path) -> None:
         assert (entry.state, entry.problems) == ("partial", ())
 
 
+def test_a_file_that_can_be_read_at_last_is_no_longer_a_problem(tmp_path: Path) -> None:
+    with Case.open(tmp_path / "c") as case:
+        case.commit({}, [source(digest="", state="failed", problems=("no permission",))])
+        assert case.problems() == [("a.log", "no permission")]
+        entry = case.entry(source(path="/x/a.log"))
+        case.commit({}, [replace(entry, state="done")])
+        assert [(row.state, row.problems) for row in case.sources()] == [("done", ())]
+
+
 def test_an_unchanged_file_is_known_without_reading_it(tmp_path: Path) -> None:
     file = tmp_path / "a.log"
     file.write_text("x")
@@ -110,7 +119,7 @@ def test_an_unchanged_file_is_known_without_reading_it(tmp_path: Path) -> None:
 def test_a_changed_file_is_a_new_source_and_both_are_named(tmp_path: Path) -> None:
     with Case.open(tmp_path / "c") as case:
         old = case.entry(source(path="/x/a.log"))
-        case.commit({"s": rows(1)}, [replace(old, state="done")])
+        case.commit({"s": rows(1)}, [replace(old, state="done", rows=1)])
         new = case.entry(source(path="/x/a.log", digest="d2"))
         case.commit({"s": rows(1)}, [replace(new, state="done")])
         assert {row.digest: row.superseded_by for row in case.sources()} == {"d1": "d2", "d2": ""}

@@ -105,7 +105,7 @@ class Views:
         """A sentence that names the views that `name` may have meant."""
         close = get_close_matches(name.lower(), self.by_name, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
-        return f"there is no view {name!r} in this case; {hint}`labrys hunt --schema` lists them"
+        return f"there is no view {name!r} in this case; {hint}`labrys hunt --explain-schema` lists them"
 
     def _shape_sql(self, shape: str, dialect: Dialect, scan: Scan) -> str:
         names = self._names[shape]

@@ -69,7 +69,7 @@ def version() -> str:
 def notice() -> str:
     """Whose facts these are, to be shown wherever they are shown."""
     facts = _facts()
-    return f"{facts['source']} {facts['version']}. {facts['notice']}"
+    return f"{facts['source']} {version()}. {facts['notice']}"
 
 
 @cache
