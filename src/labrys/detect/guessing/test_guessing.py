@@ -349,3 +349,44 @@ def test_real_ssh_logs(name: str, guessed: list[str], tmp_path: Path) -> None:
 
 def _table(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([batch])
+
+
+@pytest.mark.sail
+def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
+    pytest.importorskip("pysail", reason="needs the [sail] extra")
+    from pyarrow import parquet
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    chance = random.Random(5)
+    events = [
+        attempt(
+            chance.randrange(0, 48 * HOUR),
+            chance.random() < 0.4,
+            chance.choice(["ann", "Bob", "root", None]),
+            chance.choice([None, "-", "10.0.0.1", f"203.0.113.{chance.randrange(8)}"]),
+            _shape=chance.choice(["linux.sshd", "linux.pam"]),
+            count=chance.choice([None, 2, 5000]),
+        )
+        for _ in range(1000)
+    ]
+    numbered = [{"_id": f"r{n:06}", "_offset": n, **event} for n, event in enumerate(events)]
+    parquet.write_table(pa.Table.from_pylist(numbered, schema=SCHEMA), tmp_path / "a.parquet")
+    server = SparkConnectServer()
+    server.start(background=True)
+    try:
+        spark = SparkSession.builder.remote(
+            f"sc://localhost:{server.listening_address[1]}"
+        ).create()
+        frame = spark.read.parquet(str(tmp_path / "a.parquet"))
+        frame.createOrReplaceTempView("authentication")
+        expression = features(ibis.table(VIEW, name="authentication"))
+        theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
+        spark.stop()
+    finally:
+        server.stop()
+    ours = rows_of(events)
+    assert theirs.schema.types == ours.schema.types
+    order = [(name, "ascending") for name in ours.column_names]
+    assert theirs.sort_by(order).to_pylist() == ours.sort_by(order).to_pylist()
+    assert ours.num_rows > 100
