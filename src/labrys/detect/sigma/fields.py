@@ -20,11 +20,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote, unquote_plus
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.evidence.records import MULTI
+from labrys.evidence.records import MULTI, MULTI_PICTURE
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -56,7 +57,7 @@ def field(written: Any) -> Field:
             raise ValueError(f"field {written!r} is not a list of columns")
         return made
     unknown = written.keys() - _KEYS
-    if unknown or (written.get("as") or next(iter(_READINGS))) not in _READINGS:
+    if unknown or written.get("as", "hex") not in _READINGS:
         raise ValueError(f"field {written!r} is not understood")
     columns = written.get("columns", [written["column"]] if "column" in written else [])
     if bool(columns) is ("value" in written) or (len(columns) > 1 and "join" not in written):
@@ -123,6 +124,8 @@ def _joined(columns: list[pa.Array], separator: str) -> pa.Array:
 
 def _together(columns: list[pa.Array], separator: str = MULTI) -> pa.Array:
     """The texts of each row that are not null, joined; null where all of them are."""
+    if separator == MULTI:
+        columns = _once(columns)
     void = columns[0].is_null()
     for column in columns[1:]:
         void = pc.and_(void, column.is_null())
@@ -130,6 +133,17 @@ def _together(columns: list[pa.Array], separator: str = MULTI) -> pa.Array:
     first = pc.if_else(void, "", columns[0])
     made = pc.binary_join_element_wise(first, *columns[1:], separator, null_handling="skip")
     return pc.if_else(void, None, made)
+
+
+def _once(columns: list[pa.Array]) -> list[pa.Array]:
+    """Columns of alternatives, each null where one before it says the same."""
+    kept = columns[:1]
+    for column in columns[1:]:
+        same = pc.fill_null(pc.equal(column, kept[0]), False)
+        for earlier in kept[1:]:
+            same = pc.or_(same, pc.fill_null(pc.equal(column, earlier), False))
+        kept.append(pc.if_else(same, None, column))
+    return kept
 
 
 def _each(column: pa.Array, read: Callable[[str], str | None] | None) -> pa.Array:
@@ -199,6 +213,13 @@ def _hex(value: str) -> str:
         return value
 
 
+def _decoded(value: str) -> str:
+    """A request target with one layer of percent-encoding undone, `+` in the query too."""
+    path, mark, query = value.partition("?")
+    made = unquote(path) + mark + unquote_plus(query)
+    return made.replace(MULTI, MULTI_PICTURE)
+
+
 _DWORD: Final = "%%1876"
 _QWORD: Final = "%%1883"
 _BINARY: Final = "%%1875"
@@ -221,6 +242,7 @@ def _registry(value: str) -> str:
 
 
 _READINGS: Final[dict[str, Callable[[str], str | None]]] = {
+    "decoded": _decoded,
     "hex": _hex,
     "lower": str.lower,
     "registry": _registry,

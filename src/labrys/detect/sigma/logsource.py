@@ -212,6 +212,9 @@ def _table() -> tuple[_Entry, ...]:
 def _made(written: Mapping[str, Any]) -> Iterator[_Entry]:
     """The entries of one `[[bind]]`: one for each category and service it names."""
     where = [_guard(column, values) for column, values in written.get("where", {}).items()]
+    if "either" in written:
+        pairs = written["either"].items()
+        where.append(tuple(atom for column, values in pairs for atom in _guard(column, values)))
     if "named" in written:
         where.append((_named(written["named"]),))
     made = FieldMap(_aliases(written), tuple(where), frozenset(written.get("lacks", ())))
@@ -243,10 +246,13 @@ def _aliases(written: Mapping[str, Any]) -> dict[str, Field]:
 
 
 def _guard(column: str, values: Any) -> tuple[Atom, ...]:
-    """`where`: a column's possible values; `true` where it only must be there."""
+    """A column's possible values, or beginnings `x*`; `true` where it only must be there."""
     if values is True:
         return (Atom(column, "contains", ""),)
-    return tuple(Atom(column, "eq", value) for value in _several(values))
+    return tuple(
+        Atom(column, "starts", value[:-1]) if value.endswith("*") else Atom(column, "eq", value)
+        for value in _several(values)
+    )
 
 
 def _named(names: Sequence[str]) -> Atom:

@@ -143,6 +143,27 @@ def test_the_name_of_the_file_or_its_folder_tells_the_product() -> None:
         assert not fits.search(name), name
 
 
+def test_proxy_rules_read_only_what_a_proxy_writes() -> None:
+    fields = bind(LogSource("proxy", "", ""), "web.access")
+    assert fields is not None
+    (group,) = fields.where
+    assert Atom("cs-method", "eq", "CONNECT") in group
+    assert Atom("cs-uri", "starts", "http://") in group
+    assert Atom("r-dns", "contains", "") in group
+
+
+def test_request_targets_count_decoded_too() -> None:
+    fields = bind(LogSource("webserver", "", ""), "web.access")
+    assert fields is not None
+    row = pa.table({"cs-uri": ["/a%2e%2e?q=%2Fb+c", "/plain"], "cs-uri-query": ["q=%2Fb+c", None]})
+    made = derive(fields.column("cs-uri-query"), row)
+    assert made is not None
+    assert made.to_pylist() == [
+        "/a%2e%2e?q=%2Fb+c\x1eq=%2Fb+c\x1e/a..?q=/b c\x1eq=/b+c",
+        "/plain",
+    ]
+
+
 def test_hashes_are_read_by_their_parts() -> None:
     fields = bind(category("process_creation"), "windows.sysmon.1")
     assert fields is not None
