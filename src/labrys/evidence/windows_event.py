@@ -65,7 +65,10 @@ def from_tree(event: dict[str, Any]) -> Event:
         raise ValueError("a Windows event without its System part")
     fields: dict[str, Any] = {}
     for name, value in system.items():
-        _element(fields, name, value)
+        if name.endswith("_attributes"):
+            _element(fields, name.removesuffix("_attributes"), {"#attributes": value})
+        elif value is not None:
+            _element(fields, name, value)
     return from_columns(fields, data_fields(event))
 
 
@@ -167,9 +170,9 @@ def _element(fields: dict[str, Any], name: str, value: Any) -> None:
     attributes = value.get("#attributes", value)
     for key, item in attributes.items() if isinstance(attributes, dict) else ():
         key = key.removeprefix("@")
-        if item is not None and key != "#text":
+        if item is not None and key not in ("#text", "Value"):
             fields[columns.get(key, f"{name}_{key}")] = item
-    if (text := value.get("#text")) is not None or name == "EventID":
+    if (text := value.get("#text", value.get("Value"))) is not None:
         fields[name] = text
 
 
@@ -181,6 +184,8 @@ def data_fields(event: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if section == "EventData":
             _event_data(found, content)
+        elif section == "EventData_attributes" and isinstance(content, dict):
+            _add(found, "EventData_Name", content.get("Name"))
         elif section == "RenderingInfo" and isinstance(content, dict):
             _add(found, "Message", content.get("Message"))
             rest = {name: item for name, item in content.items() if name != "Message"}

@@ -1,0 +1,318 @@
+"""Tells which tool wrote a Windows event as JSON, and gives back the event it was."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from labrys.evidence import timestamps, windows_event
+from labrys.evidence.records import flatten
+from labrys.evidence.windows_event import Event
+
+Document = dict[str, Any]
+Reader = Callable[[Document], Event]
+
+_LEVELS: Final = {
+    "critical": 1,
+    "error": 2,
+    "warning": 3,
+    "information": 4,
+    "informational": 4,
+    "info": 4,
+    "verbose": 5,
+}
+_AUDIT: Final = {"audit failure": "0x8010000000000000", "audit success": "0x8020000000000000"}
+# Logs that take events of classic sources, whose text parameters have no names: a rule asks for
+# them as `Data`, and where a tool left them out the rendered message still has them.
+_CLASSIC: Final = frozenset(["Application", "System", "Windows PowerShell"])
+_PARAMETER: Final = re.compile(r"param\d{1,3}")
+_WRAPPERS: Final = ("_source", "result", "document", "data")
+_WRAPPED: Final = 3
+_ZONED: Final = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)$|Date\(")
+
+
+def event(document: Document) -> Event | None:
+    """The Windows event a JSON object is, in whatever dialect; None when it is none."""
+    document, around = _unwrapped(document)
+    reader = dialect(document)
+    if reader is None:
+        return None
+    try:
+        made = reader(document)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return _with_rest(made, around) if around else made
+
+
+def is_event(document: Document) -> bool:
+    """Whether a JSON object is a Windows event."""
+    return dialect(_unwrapped(document)[0]) is not None
+
+
+def dialect(document: Document) -> Reader | None:
+    """What reads an object of this form; None when it is no Windows event."""
+    return next((reader for is_it, reader in _DIALECTS if is_it(document)), None)
+
+
+def _is_document(document: Document) -> bool:
+    tree = document.get("Event")
+    return isinstance(tree, dict) and isinstance(tree.get("System"), dict)
+
+
+def _is_bare_tree(document: Document) -> bool:
+    return isinstance(document.get("System"), dict) and "EventID" in document["System"]
+
+
+def _is_winlogbeat(document: Document) -> bool:
+    return "winlog" in document or ("event_data" in document and "log_name" in document)
+
+
+def _is_get_winevent(document: Document) -> bool:
+    return "ProviderName" in document and "LogName" in document and "Id" in document
+
+
+def _is_flat(document: Document) -> bool:
+    return _has_one(document, "EventID") and _has_one(document, "Channel", "Provider_Name")
+
+
+def _is_wazuh(document: Document) -> bool:
+    return _wazuh_prefix(document) is not None
+
+
+def _is_dotted_tree(document: Document) -> bool:
+    return any(name.startswith("Event.System.") for name in document)
+
+
+def _is_dotted_winlogbeat(document: Document) -> bool:
+    return any(name.startswith("winlog.") for name in document)
+
+
+def _has_one(document: Document, *columns: str) -> bool:
+    """Whether a flat record has one of these columns, whatever it calls them."""
+    names = _names("flat")
+    return any(
+        column in document or any(name in document for name in names[column]) for column in columns
+    )
+
+
+@cache
+def _names(which: str) -> dict[str, tuple[str, ...]]:
+    table = tomllib.loads(files(__package__).joinpath("names.toml").read_text("utf-8"))
+    return {column: tuple(names) for column, names in table[which].items()}
+
+
+@cache
+def _properties() -> dict[tuple[str, str, int], tuple[str, ...]]:
+    """The names of positional values by provider, event id and how many they are."""
+    table = tomllib.loads(files(__package__).joinpath("properties.toml").read_text("utf-8"))
+    return {
+        (provider, number, len(names.split())): tuple(names.split())
+        for provider, events in table.items()
+        for number, lists in events.items()
+        for names in lists
+    }
+
+
+def _unwrapped(document: Document) -> tuple[Document, Document]:
+    """The object inside what search engines and detectors wrap it in, and what is around it."""
+    around: Document = {}
+    for _ in range(_WRAPPED):
+        if dialect(document) is not None:
+            break
+        name = next((n for n in _WRAPPERS if isinstance(document.get(n), dict)), None)
+        if name is None:
+            break
+        around.update((key, value) for key, value in document.items() if key != name)
+        document = document[name]
+    return document, around
+
+
+def _from_document(document: Document) -> Event:
+    rest = {name: value for name, value in document.items() if name != "Event"}
+    return _with_rest(windows_event.from_tree(document["Event"]), rest)
+
+
+def _with_rest(made: Event, rest: Document) -> Event:
+    """The event with whatever else its record had, under its own names."""
+    fields = made[1]
+    for name, value in flatten(rest).items():
+        if name not in fields and "xmlns" not in name:
+            fields[name] = value
+    return made
+
+
+def _from_dotted_tree(document: Document) -> Event:
+    """`Event.System.EventID` and the like, as tools write that flatten the XML's tree."""
+    tree: Document = {}
+    rest: Document = {}
+    for path, value in flatten(document).items():
+        first, *parts = path.split(".", 3)
+        if first != "Event" or not parts:
+            rest[path] = value
+            continue
+        here = tree
+        for part in parts[:-1]:
+            inner = here.setdefault(part, {})
+            here = inner if isinstance(inner, dict) else here
+        here[parts[-1]] = value
+    return _with_rest(windows_event.from_tree(tree), rest)
+
+
+def _from_winlogbeat(document: Document) -> Event:
+    """Winlogbeat and Elastic Agent: `winlog.*`, or at top level in versions before 7."""
+    data: Document = {}
+    rest: Document = {}
+    for name, value in flatten(document).items():
+        section, _, field = name.removeprefix("winlog.").partition(".")
+        if section not in ("event_data", "user_data") or not field:
+            rest[name] = value
+        elif field != "xml_name":
+            data[field] = value
+    system = _taken(rest, _names("winlogbeat"))
+    level = rest.get("log.level", rest.get("level"))
+    if isinstance(level, str) and level.lower() in _LEVELS:
+        system["Level"] = _LEVELS[level.lower()]
+    for word in _list(rest.get("winlog.keywords", rest.get("keywords"))):
+        if str(word).lower() in _AUDIT:
+            system["Keywords"] = _AUDIT[str(word).lower()]
+    if data and "Data" not in data and all(map(_PARAMETER.fullmatch, data)):
+        data["Data"] = list(data.values())
+    return _timed(windows_event.from_columns(system, data), rest, ("@timestamp",))
+
+
+def _wazuh_prefix(document: Document) -> str | None:
+    """Under which name a Wazuh record keeps the event."""
+    for prefix, holder in (("data.win.", document.get("data")), ("win.", document)):
+        if isinstance(holder, dict) and isinstance(holder.get("win"), dict):
+            return prefix
+        if f"{prefix}system.eventID" in document:
+            return prefix
+    return None
+
+
+def _from_wazuh(document: Document) -> Event:
+    """Wazuh: `win.system` and `win.eventdata`, each field's first letter in lower case."""
+    prefix = _wazuh_prefix(document) or ""
+    source: Document = {}
+    data: Document = {}
+    rest: Document = {}
+    for name, value in flatten(document).items():
+        section, _, field = name.removeprefix(prefix).partition(".")
+        if not name.startswith(prefix) or not field:
+            rest[name] = value
+        elif section == "system":
+            source[field] = value
+        elif section in ("eventdata", "userdata"):
+            named = field if _PARAMETER.fullmatch(field) else field[0].upper() + field[1:]
+            data[named] = value
+        else:
+            rest[name] = value
+    system = _taken(source, _names("wazuh"))
+    rest.update({f"{prefix}system.{name}": value for name, value in source.items()})
+    return _timed(windows_event.from_columns(system, data), rest, ("timestamp", "@timestamp"))
+
+
+def _from_get_winevent(document: Document) -> Event:
+    """PowerShell's `Get-WinEvent | ConvertTo-Json`: the fields have positions, not names."""
+    values = [_property(item) for item in _list(document.pop("Properties", None))]
+    rest = {name: _property(value) for name, value in document.items()}
+    system = _taken(rest, _names("get_winevent"))
+    for name in ("Version", "Level", "Task", "Opcode", "Qualifiers", "Message", "TimeCreated"):
+        if (value := rest.pop(name, None)) is not None:
+            system[name] = value
+    _hexadecimal(system, rest.pop("Keywords", None))
+    provider = str(system.get("Provider_Name", "")).lower()
+    names = _properties().get((provider, str(system.get("EventID")), len(values)))
+    data = dict(zip(names, values, strict=True)) if names else {"Data": values} if values else {}
+    return _timed(windows_event.from_columns(system, data), rest, ())
+
+
+def _property(value: Any) -> Any:
+    """The value in what .NET objects look like in JSON."""
+    while isinstance(value, dict) and ("Value" in value or "value" in value):
+        value = value.get("Value", value.get("value"))
+    return value
+
+
+def _from_flat(document: Document) -> Event:
+    """Everything on one level: NXLog, the Security-Datasets, Splunk, Log Analytics, Zircolite."""
+    fields = flatten(document) if any(type(v) is dict for v in document.values()) else document
+    forwarded = "SourceModuleName" in fields or "SeverityValue" in fields
+    system = _taken(fields, _names("flat"))
+    system.update(fields)
+    if forwarded and "ExecutionThreadID" not in system and "ThreadID" in system:
+        system["ExecutionThreadID"] = system.pop("ThreadID")
+    _hexadecimal(system, system.get("Keywords"))
+    level = system.get("Level")
+    if isinstance(level, str) and level.lower() in _LEVELS:
+        system.setdefault("LevelDisplayName", level)
+        system["Level"] = _LEVELS[level.lower()]
+    if "Data" not in system and "Provider_Guid" not in system:
+        message = system.get("Message")
+        if message and system.get("Channel") in _CLASSIC:
+            system["Data"] = message
+    shape, fields, _, host = windows_event.from_columns(system, {})
+    return shape, fields, _flat_time(fields), host
+
+
+def _flat_time(fields: Document) -> int | None:
+    """When it happened: a time with its zone before one without, which may be local."""
+    found = [value for name in _names("flat_times")["names"] if (value := fields.get(name))]
+    for value in sorted(found, key=lambda value: not _ZONED.search(str(value))):
+        if (time := timestamps.parse(value)) is not None:
+            return time
+    return None
+
+
+def _taken(fields: Document, names: dict[str, tuple[str, ...]]) -> Document:
+    """Take the system's columns out of a record that calls them otherwise."""
+    system: Document = {}
+    for column, candidates in names.items():
+        if column in fields:
+            system[column] = fields.pop(column)
+            continue
+        for name in candidates:
+            if fields.get(name) is not None:
+                system[column] = fields.pop(name)
+                break
+    return system
+
+
+def _timed(made: Event, rest: Document, names: tuple[str, ...]) -> Event:
+    """The event with the rest of its record, and its time from there when it had none itself."""
+    shape, fields, time, host = made
+    for name, value in rest.items():
+        fields.setdefault(name, value)
+    for name in names:
+        if time is None:
+            time = timestamps.parse(rest.get(name))
+    return shape, fields, time, host
+
+
+def _hexadecimal(system: Document, keywords: Any) -> None:
+    """`Keywords` as Windows writes them; some tools give them as a signed number."""
+    if isinstance(keywords, str) and keywords.lstrip("-").isdecimal() and len(keywords) <= 20:
+        keywords = int(keywords)
+    if isinstance(keywords, int) and not isinstance(keywords, bool):
+        keywords = f"{keywords & 0xFFFF_FFFF_FFFF_FFFF:#x}"
+    if keywords is not None:
+        system["Keywords"] = keywords
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+# The quick tests first.
+_DIALECTS: Final[tuple[tuple[Callable[[Document], bool], Reader], ...]] = (
+    (_is_document, _from_document),
+    (_is_bare_tree, windows_event.from_tree),
+    (_is_winlogbeat, _from_winlogbeat),
+    (_is_get_winevent, _from_get_winevent),
+    (_is_flat, _from_flat),
+    (_is_wazuh, _from_wazuh),
+    (_is_dotted_tree, _from_dotted_tree),
+    (_is_dotted_winlogbeat, _from_winlogbeat),
+)
