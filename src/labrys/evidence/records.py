@@ -183,7 +183,12 @@ def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
     if len(layouts) == 1:
         values = zip(*[row.values() for row in fields], strict=True)
     else:
-        values = [[row.get(name) for row in fields] for name in names]
+        # By row, not by name: of the many columns that events of mixed kinds have, each has few.
+        by_name: dict[str, list[Any]] = {name: [None] * len(fields) for name in names}
+        for at, row in enumerate(fields):
+            for name, value in row.items():
+                by_name[name][at] = value
+        values = list(by_name.values())
     made: _Columns = {}
     plain: dict[str, Sequence[str | None]] = {}
     for name, cells in zip(names, values, strict=True):
@@ -196,7 +201,8 @@ def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
             same = cells.count(cells[0]) == len(cells)
             plain[name] = [str(cells[0])] * len(cells) if same else list(map(str, cells))
         else:
-            made[name] = pa.array([cell(value) for value in cells], pa.string())
+            texts = [None if value is None else cell(value) for value in cells]
+            made[name] = pa.array(texts, pa.string())
             continue
         made[name] = _ABSENT  # keeps its place
     made.update(_slices(plain, len(fields)))
@@ -298,22 +304,25 @@ def flatten(value: Mapping[str, Any], *, depth: int = 12) -> dict[str, Any]:
 
 def _flatten_into(flat: dict[str, Any], prefix: str, value: Mapping[str, Any], depth: int) -> None:
     for key, item in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(item, Mapping):
+        name = prefix + key
+        kind = type(item)
+        if kind is dict:  # not isinstance of Mapping: that check costs as much as all the rest
             if depth <= 0 or not item:
                 _append(flat, name, orjson.dumps(item, default=str).decode() if item else None)
             else:
                 _flatten_into(flat, name + ".", item, depth - 1)
-        elif isinstance(item, list):
+        elif kind is list:
             _flatten_list(flat, name, item, depth)
-        else:
+        elif name in flat:
             _append(flat, name, item)
+        else:
+            flat[name] = item
 
 
 def _flatten_list(flat: dict[str, Any], name: str, items: list[Any], depth: int) -> None:
     plain: list[Any] = []
     for item in items:
-        if isinstance(item, Mapping) and depth > 0:
+        if isinstance(item, dict) and depth > 0:
             _flatten_into(flat, name + ".", item, depth - 1)
         elif isinstance(item, list):
             plain.append(orjson.dumps(item, default=str).decode())
