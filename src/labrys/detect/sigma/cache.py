@@ -23,7 +23,7 @@ import msgspec
 
 from labrys import __version__
 from labrys.detect.sigma.ir import FORM, RuleSet
-from labrys.detect.sigma.listing import RuleFile, digest_of, rule_files, texts_of
+from labrys.detect.sigma.listing import RuleFile, digest_of, printable, rule_files, texts_of
 
 Seen = tuple[tuple[str, int, int, int], ...]
 
@@ -55,8 +55,8 @@ def load(
     tops = [os.fspath(path) for path in paths]
     lists = {name: list(values) for name, values in (placeholders or {}).items()}
     found = rule_files(tops)
-    seen = tuple((one.path, one.size, one.modified_ns, one.changed_ns) for one in found)
-    asked = msgspec.json.encode([tops, sorted(lists.items()), _code()])
+    seen = tuple((printable(one.path), one.size, one.modified_ns, one.changed_ns) for one in found)
+    asked = msgspec.json.encode([list(map(printable, tops)), sorted(lists.items()), _code()])
     name = f"{hashlib.sha256(asked).hexdigest()[:40]}.listing"
     listing = _decoded(_Listing, blob(name))
     if listing is not None and listing.files == seen:

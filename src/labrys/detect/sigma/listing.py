@@ -49,7 +49,12 @@ def rule_files(paths: Iterable[str | os.PathLike[str]]) -> list[RuleFile]:
 
 def texts_of(files: Iterable[RuleFile]) -> list[Text]:
     """The files' contents, of one too large to be a rule its beginning; raises `RuleError`."""
-    return [(file.path, _content(file.path)) for file in files]
+    return [(printable(file.path), _content(file.path)) for file in files]
+
+
+def printable(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def digest_of(texts: Iterable[Text], placeholders: Mapping[str, Sequence[str]]) -> str:
@@ -57,7 +62,7 @@ def digest_of(texts: Iterable[Text], placeholders: Mapping[str, Sequence[str]]) 
     lists = {name: list(values) for name, values in placeholders.items()}
     digest = hashlib.sha256(FORM.encode() + orjson.dumps(lists, option=orjson.OPT_SORT_KEYS))
     for path, content in texts:
-        digest.update(path.encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(path.encode() + b"\0")
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
 

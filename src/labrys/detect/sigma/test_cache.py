@@ -62,6 +62,16 @@ def test_what_is_loaded_is_what_would_be_compiled(
     assert len(done) == 1
 
 
+def test_names_that_are_no_text_are_escaped(rules: Path) -> None:
+    odd = os.fsencode(rules) + b"/\xff.yml"
+    try:
+        os.rename(rules / "a.yml", odd)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert cache.load([rules]) == cache.load([rules])
+    assert cache.load([rules]).rules[1].path == f"{rules}/\\xff.yml"
+
+
 def test_any_change_is_seen(rules: Path) -> None:
     assert len(cache.load([rules]).rules) == 2
     write(rules / "c.yml", "c", "x")
