@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -34,11 +34,15 @@ _ZONED: Final = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)$|Date\(")
 
 
 def event(document: Document) -> Event | None:
-    """The Windows event a JSON object is, in whatever dialect; None when it is none."""
-    document, around = _unwrapped(document)
-    reader = dialect(document)
-    if reader is None:
-        return None
+    """The Windows event a JSON object is, in whatever dialect; None when it is none.
+
+    `document` is used up either way.
+    """
+    around: Document = {}
+    if (reader := dialect(document)) is None:
+        document, around = _unwrapped(document)
+        if (reader := dialect(document)) is None:
+            return None
     try:
         made = reader(document)
     except (ValueError, TypeError, AttributeError):
@@ -74,7 +78,17 @@ def _is_get_winevent(document: Document) -> bool:
 
 
 def _is_flat(document: Document) -> bool:
-    return _has_one(document, "EventID") and _has_one(document, "Channel", "Provider_Name")
+    return _flat_names(tuple(document))
+
+
+@lru_cache(maxsize=4096)
+def _flat_names(names: tuple[str, ...]) -> bool:
+    """Whether a flat record has an event id and a channel or provider, whatever it calls them."""
+    table = _names("flat")
+    has = {
+        column for column in table if column in names or not set(names).isdisjoint(table[column])
+    }
+    return "EventID" in has and ("Channel" in has or "Provider_Name" in has)
 
 
 def _is_wazuh(document: Document) -> bool:
@@ -87,14 +101,6 @@ def _is_dotted_tree(document: Document) -> bool:
 
 def _is_dotted_winlogbeat(document: Document) -> bool:
     return any(name.startswith("winlog.") for name in document)
-
-
-def _has_one(document: Document, *columns: str) -> bool:
-    """Whether a flat record has one of these columns, whatever it calls them."""
-    names = _names("flat")
-    return any(
-        column in document or any(name in document for name in names[column]) for column in columns
-    )
 
 
 @cache
@@ -138,8 +144,8 @@ def _with_rest(made: Event, rest: Document) -> Event:
     """The event with whatever else its record had, under its own names."""
     fields = made[1]
     for name, value in flatten(rest).items():
-        if name not in fields and "xmlns" not in name:
-            fields[name] = value
+        if "xmlns" not in name:
+            fields[name if name not in fields else f"record.{name}"] = value
     return made
 
 
@@ -238,32 +244,44 @@ def _property(value: Any) -> Any:
 
 def _from_flat(document: Document) -> Event:
     """Everything on one level: NXLog, the Security-Datasets, Splunk, Log Analytics, Zircolite."""
-    fields = flatten(document) if any(type(v) is dict for v in document.values()) else document
-    forwarded = "SourceModuleName" in fields or "SeverityValue" in fields
-    system = _taken(fields, _names("flat"))
-    system.update(fields)
-    if forwarded and "ExecutionThreadID" not in system and "ThreadID" in system:
-        system["ExecutionThreadID"] = system.pop("ThreadID")
-    _hexadecimal(system, system.get("Keywords"))
-    level = system.get("Level")
+    fields = flatten(document) if dict in map(type, document.values()) else document
+    renames, times = _flat_plan(tuple(fields))
+    for name, column in renames:
+        if (value := fields[name]) is not None:
+            del fields[name]
+            fields[column] = value
+    _hexadecimal(fields, fields.get("Keywords"))
+    level = fields.get("Level")
     if isinstance(level, str) and level.lower() in _LEVELS:
-        system.setdefault("LevelDisplayName", level)
-        system["Level"] = _LEVELS[level.lower()]
-    if "Data" not in system and "Provider_Guid" not in system:
-        message = system.get("Message")
-        if message and system.get("Channel") in _CLASSIC:
-            system["Data"] = message
-    shape, fields, _, host = windows_event.from_columns(system, {})
-    return shape, fields, _flat_time(fields), host
+        fields.setdefault("LevelDisplayName", level)
+        fields["Level"] = _LEVELS[level.lower()]
+    if fields.get("Channel") in _CLASSIC and "Data" not in fields and "Provider_Guid" not in fields:
+        fields["Data"] = fields.get("Message")
+    shape, _, _, host = windows_event.row(fields)
+    return shape, fields, _flat_time(fields, times), host
 
 
-def _flat_time(fields: Document) -> int | None:
+@lru_cache(maxsize=4096)
+def _flat_plan(names: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """What to call the columns of a flat record, and which of them (called so) tell its time."""
+    renames: dict[str, str] = {}
+    for column, candidates in _names("flat").items():
+        if column not in names and (found := [name for name in candidates if name in names]):
+            renames[found[0]] = column
+    forwarded = "SourceModuleName" in names or "SeverityValue" in names
+    if forwarded and "ThreadID" in names and "ExecutionThreadID" not in names:
+        renames["ThreadID"] = "ExecutionThreadID"
+    called = [renames.get(name, name) for name in names]
+    times = tuple(name for name in _names("flat_times")["names"] if name in called)
+    return tuple(renames.items()), times
+
+
+def _flat_time(fields: Document, names: tuple[str, ...]) -> int | None:
     """When it happened: a time with its zone before one without, which may be local."""
-    found = [value for name in _names("flat_times")["names"] if (value := fields.get(name))]
-    for value in sorted(found, key=lambda value: not _ZONED.search(str(value))):
-        if (time := timestamps.parse(value)) is not None:
-            return time
-    return None
+    values = [fields.get(name) for name in names]
+    if values and not _ZONED.search(str(values[0])):
+        values.sort(key=lambda value: not _ZONED.search(str(value)))
+    return next((time for value in values if (time := timestamps.parse(value)) is not None), None)
 
 
 def _taken(fields: Document, names: dict[str, tuple[str, ...]]) -> Document:
@@ -282,9 +300,7 @@ def _taken(fields: Document, names: dict[str, tuple[str, ...]]) -> Document:
 
 def _timed(made: Event, rest: Document, names: tuple[str, ...]) -> Event:
     """The event with the rest of its record, and its time from there when it had none itself."""
-    shape, fields, time, host = made
-    for name, value in rest.items():
-        fields.setdefault(name, value)
+    shape, fields, time, host = _with_rest(made, rest)
     for name in names:
         if time is None:
             time = timestamps.parse(rest.get(name))
@@ -293,7 +309,7 @@ def _timed(made: Event, rest: Document, names: tuple[str, ...]) -> Event:
 
 def _hexadecimal(system: Document, keywords: Any) -> None:
     """`Keywords` as Windows writes them; some tools give them as a signed number."""
-    if isinstance(keywords, str) and keywords.lstrip("-").isdecimal() and len(keywords) <= 20:
+    if isinstance(keywords, str) and keywords.removeprefix("-").isdecimal() and len(keywords) <= 20:
         keywords = int(keywords)
     if isinstance(keywords, int) and not isinstance(keywords, bool):
         keywords = f"{keywords & 0xFFFF_FFFF_FFFF_FFFF:#x}"

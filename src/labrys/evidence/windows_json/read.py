@@ -48,10 +48,9 @@ def read(source: Source) -> Iterator[Shaped]:
 def _add(records: Records, offset: int, raw: bytes) -> None:
     event = windows_document.usual(raw) if _MARK in raw[:32] else None
     if event is None:
-        document = orjson.loads(raw)
-        event = dialects.event(document)
-        if event is None:
-            fields = flatten(document)
-            event = "json.record", fields, timestamps.of_record(fields), None
+        event = dialects.event(orjson.loads(raw))
+    if event is None:
+        fields = flatten(orjson.loads(raw))
+        event = "json.record", fields, timestamps.of_record(fields), None
     shape, fields, time, host = event
     records.add(shape, fields, time=time, offset=offset, host=host, size=len(raw))
