@@ -1,6 +1,7 @@
 """The same question gives the same rows on DuckDB and on Sail (a Spark Connect server)."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,13 @@ FLOWS = 400
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """An in-process Sail server."""
+    """An in-process Sail server, or the Spark Connect endpoint in LABRYS_TEST_SPARK."""
+    if given := os.environ.get("LABRYS_TEST_SPARK"):
+        from pyspark import cloudpickle
+
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # its workers lack this file
+        yield given
+        return
     sail = pytest.importorskip("pysail.spark", reason="needs the [sail] extra: labrys[sail]")
     pytest.importorskip("pyspark", reason="needs the [sail] extra: labrys[sail]")
     os.environ.setdefault("RUST_LOG", "off")
