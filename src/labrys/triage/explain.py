@@ -30,8 +30,10 @@ def summary(story: Story) -> str:
     sentences = [f"{_span(story)}{_amount(story)}{_place(story)}."]
     phases = in_order(tactics(story))
     if phases:
-        names = [tactic_name(phase) for phase in phases]
-        sentences.append(f"Phases of an attack they fit, in kill-chain order: {_listed(names)}.")
+        names = _listed([tactic_name(phase) for phase in phases])
+        it = "It fits" if story.end - story.begin == 1 else "They fit"
+        noun = "phase" if len(phases) == 1 else "phases"
+        sentences.append(f"{it} {len(phases)} {noun} of an attack: {names}.")
     worst = _telling(story)[0]
     level = Severity(worst.severity).name.lower()
     times = f", {worst.count:,} times" if worst.count > 1 else ""
