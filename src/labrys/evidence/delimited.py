@@ -68,7 +68,7 @@ def column_names(names: Sequence[str]) -> list[str]:
     made = []
     for name in names:
         name = name.strip() or "column"
-        name = f"source.{name}" if name in _RESERVED else name
+        name = f"_{name}" if name in _RESERVED else name
         while name in seen:
             seen[name] += 1
             name = f"{name}.{seen[name]}"
@@ -96,6 +96,7 @@ def parse(
     """
     if b"\r" in block or b"\n\n" in block or block.startswith(b"\n") or MULTI.encode() in block:
         return None
+    block = _utf8(block)
     bad: list[int] = []
 
     def note(row: pacsv.InvalidRow) -> str:
@@ -126,16 +127,23 @@ def parse(
     try:
         table = pacsv.read_csv(pa.BufferReader(block), **options)
     except pa.ArrowInvalid:
-        if bad or block.isascii():
-            return None
-        text = block.decode("utf-8", "backslashreplace").encode()
-        return parse(text, lines, width, delimiter, null, quoted=quoted)
+        return None
     if table.num_rows + len(bad) != lines:
         return None
     rows = np.arange(lines, dtype=np.int64)
     if bad:
         rows = np.delete(rows, bad)
     return Parsed([_one(column) for column in table.columns], rows, bad)
+
+
+def _utf8(block: bytes) -> bytes:
+    """The same text with every byte that is no UTF-8 shown in hex."""
+    if not block.isascii():
+        try:
+            block.decode()
+        except UnicodeDecodeError:
+            return block.decode("utf-8", "backslashreplace").encode()
+    return block
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -73,6 +73,7 @@ def test_reads_the_usual_forms(text: Any) -> None:
         ("2024-03-04 11:04:05,987", EXPECTED + 987),
         ("1709550245.987654", EXPECTED + 987),
         (1709550245.987, EXPECTED + 987),
+        (1709550245.999999, EXPECTED + 999),
         ("1612010112345", 1_612_010_112_345),
         ("2024-03-04", EXPECTED - 39_845_000),
         ("20240304", EXPECTED - 39_845_000),
@@ -140,4 +141,6 @@ def test_every_epoch_comes_back_in_every_unit(second: int) -> None:
     if second > 0:
         assert parse(f"{second}123") == second * 1000 + 123
         assert parse(f"{second}123456") == second * 1000 + 123
-        assert parse(f"{second}.123456") == second * 1000 + 123
+        for part in (0, 1, 123, 456, 999):
+            assert parse(f"{second}.{part:03}456") == second * 1000 + part
+            assert parse(second + part / 1000) == second * 1000 + part

@@ -23,6 +23,8 @@ LATEST: Final = 4_133_980_800_000
 _LONGEST: Final = 80
 _FILETIME: Final = (120_000_000_000_000_000, 157_800_000_000_000_000)
 """1981 to 2101 in 100 ns since 1601; read as nanoseconds the same numbers would be 1973 to 1975."""
+ROUNDING: Final = 5e-4
+"""More than a 64-bit float of epoch seconds is off by in milliseconds; less than a microsecond."""
 _UNITS: Final = ((1.0e8, 1_000), (1.0e11, 1), (1.0e14, 1e-3), (1.0e17, 1e-6))
 """From which number on it counts seconds, milliseconds, microseconds, nanoseconds."""
 
@@ -121,7 +123,7 @@ def _from_number(value: int | float) -> int | None:
         if size >= least:
             if isinstance(value, int) and factor < 1:
                 return value // round(1 / factor)
-            return math.floor(value * factor + 1e-4) if size < least * 1_000 else None
+            return math.floor(value * factor + ROUNDING) if size < least * 1_000 else None
     return None
 
 

@@ -4,19 +4,20 @@ RFC 4180 leaves all of that open.
 """
 
 import codecs
-import csv
-import io
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from labrys.evidence.csv_table.rows import Cutter, text_lines
 from labrys.evidence.timestamps import parse
 
+PEEK: Final = 64 << 10
+"""How much of a file is looked at."""
 DELIMITERS: Final = (",", ";", "\t", "|")
-_ROWS: Final = 200
 _SHARE: Final = 0.9
-_MAX_COLUMNS: Final = 2_000
+_SHARE_BELOW_HEADER: Final = 0.5
+_MAX_COLUMNS: Final = 1_000
 _NAME: Final = re.compile(r"[A-Za-z_@#$%][^\x00-\x1f{}\"=<>]{0,79}")
 _VALUE: Final = re.compile(
     r"[-+]?[\d.,:x%]+|(?:\d{1,3}\.){3}\d{1,3}(?:[:/]\d+)?|[0-9a-fA-F:-]{12,}"
@@ -50,8 +51,9 @@ def detect(head: bytes) -> Dialect | None:
     """How the table that begins with `head` is written; None when it is no table.
 
     A table has at least two rows, nine in ten of them with the same number of cells: three cells
-    or more, or two under a header.
+    or more, or two under a header. A header of three names or more may stand above ragged rows.
     """
+    cut = len(head) >= PEEK
     encoding = utf16(head)
     if encoding is not None:
         head = head[2:].decode(encoding, "replace").encode()
@@ -59,37 +61,28 @@ def detect(head: bytes) -> Dialect | None:
     if b"\x00" in head:
         return None
     whole = head[: head.rfind(b"\n") + 1] or head
-    text = whole.decode("utf-8", "replace")
-    found = [made for delimiter in DELIMITERS if (made := _with(delimiter, text))]
+    lines = text_lines(whole)
+    found = [made for delimiter in DELIMITERS if (made := _with(delimiter, lines, cut))]
     return max(found, key=lambda made: (made[0], made[1].header), default=(0, None))[1]
 
 
-def _with(delimiter: str, text: str) -> tuple[float, Dialect] | None:
+def _with(delimiter: str, lines: list[str], cut: bool) -> tuple[float, Dialect] | None:
     """How well a delimiter fits, and the dialect with it."""
-    rows = _sample(delimiter, text)
-    if len(rows) < 2:
+    cutter = Cutter(delimiter)
+    found, end = cutter.rows(lines, last=not cut)
+    rows = [row for _, row in found]
+    if len(rows) + (end < len(lines)) < 2 or not rows:
         return None
     (width, count), *_ = Counter(map(len, rows)).most_common(1)
-    if count < _SHARE * len(rows) or not 2 <= width <= _MAX_COLUMNS:
+    if not 2 <= width <= _MAX_COLUMNS:
         return None
     header = len(rows[0]) == width and _is_header(rows)
+    if count < (_SHARE_BELOW_HEADER if header and width > 2 else _SHARE) * len(rows):
+        return None
     if width == 2 and not header:
         return None
     names = rows[0] if header else [f"column_{number + 1}" for number in range(width)]
     return width * count / len(rows), Dialect(delimiter, header, tuple(names))
-
-
-def _sample(delimiter: str, text: str) -> list[list[str]]:
-    rows: list[list[str]] = []
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if row:
-                rows.append(row)
-            if len(rows) == _ROWS:
-                break
-    except csv.Error:
-        rows = rows[:-1]
-    return rows
 
 
 def _is_header(rows: list[list[str]]) -> bool:

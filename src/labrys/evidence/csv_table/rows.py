@@ -14,7 +14,7 @@ Numbered = tuple[int, int, list[str]]
 """The same after the row's number in the source."""
 CELL: Final = 1 << 20
 """The longest cell; beyond it a quote is taken to have been left open."""
-_MAX_CELLS: Final = 2_000
+_MAX_CELLS: Final = 1_000
 
 
 class Cutter:

@@ -1,22 +1,18 @@
-"""Makes rows of JSON records whose names come from the evidence, in bounded space."""
+"""Makes rows of JSON records, whatever they call their fields."""
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, BinaryIO, Final
 
 import orjson
 
 from labrys.evidence.json_stream import BadRecord, objects
-from labrys.evidence.records import LEADING, Records, Shaped, Source, flatten
+from labrys.evidence.records import Records, Shaped, Source, flatten
 from labrys.evidence.timestamps import of_record
 
 RECORD: Final = "json.record"
-REST: Final = "unmapped"
-"""Column with the fields, as JSON, for which there was no room."""
-MAX_NAMES: Final = 1_500
-_MAX_NAME: Final = 256
-_RESERVED: Final = frozenset([*LEADING.names, "_shape"])
 
 
 def loaded(stream: BinaryIO) -> Iterator[tuple[int, int, dict[str, Any] | BadRecord]]:
@@ -46,7 +42,7 @@ def records_of(
     source: Source, unfold: Callable[[dict[str, Any]], list[dict[str, Any]]] | None = None
 ) -> Iterator[Shaped]:
     """Every object in a source as rows of `json.record`, by way of `unfold` when it is given."""
-    records, names = Records(source), Names()
+    records = Records(source)
     with source.open() as stream:
         for offset, size, record in loaded(stream):
             if isinstance(record, BadRecord):
@@ -56,7 +52,6 @@ def records_of(
                 for part in parts:
                     fields = flat(part)
                     time = of_record(fields, near=source.modified)
-                    fields = names.bound(RECORD, fields)
                     records.add(RECORD, fields, time=time, offset=offset, size=size // len(parts))
             if records.full:
                 yield from records.drain()
@@ -104,56 +99,12 @@ def _into(made: dict[str, Any], prefix: str, record: dict[str, Any], depth: int)
 _NESTED: Final = (dict, list)
 
 
-class Names:
-    """Bounds how many columns a shape gets from one source: an attacker may choose the names."""
-
-    def __init__(self, most: int = MAX_NAMES) -> None:
-        self._most = most
-        self._seen: dict[str, set[str]] = {}
-
-    def bound(self, shape: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields, none under a name of ours, those past the bound together in `REST`."""
-        seen = self._seen.setdefault(shape, {REST})
-        if fields.keys() <= seen:
-            return fields
-        kept: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
-        for name, value in fields.items():
-            if name not in seen:
-                if name in _RESERVED:
-                    kept[f"source.{name}"] = value
-                    continue
-                if len(seen) >= self._most or len(name) > _MAX_NAME or not name:
-                    rest[name] = value
-                    continue
-                seen.add(name)
-            kept[name] = value
-        if rest:
-            kept[REST] = orjson.dumps(rest, default=str).decode()
-        return kept
-
-
-class Shapes:
-    """Names shapes after what records say they are, and bounds how many a source can make."""
-
-    def __init__(self, prefix: str, most: int = 250) -> None:
-        self._unknown = f"{prefix}.unknown"
-        self._prefix = prefix
-        self._most = most
-        self._known: dict[str, str] = {}
-
-    def of(self, kind: str | None) -> str:
-        """The shape of `kind`: `prefix.kind`, or `prefix.unknown` when it is no plain name."""
-        if kind is None:
-            return self._unknown
-        made = self._known.get(kind)
-        if made is None:
-            if len(self._known) >= self._most:
-                return self._unknown
-            plain = _PLAIN.fullmatch(kind.lower())
-            part = _NOT_PLAIN.sub("_", kind.lower()).strip("_") if plain else ""
-            made = self._known[kind] = f"{self._prefix}.{part}" if part else self._unknown
-        return made
+@lru_cache(maxsize=4096)
+def shape_of(prefix: str, kind: str | None) -> str:
+    """The shape for what a record says it is: `prefix.kind`, if `kind` is a plain name at all."""
+    kind = (kind or "").lower()
+    plain = _NOT_PLAIN.sub("_", kind).strip("_") if _PLAIN.fullmatch(kind) else ""
+    return f"{prefix}.{plain or 'unknown'}"
 
 
 _PLAIN: Final = re.compile(r"[a-z0-9_-]{1,64}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from labrys.evidence.json_stream import BadRecord
-from labrys.evidence.ndjson.rows import Names, Shapes, flat, loaded, sample
+from labrys.evidence.ndjson.rows import flat, loaded, sample, shape_of
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.timestamps import parse
 
@@ -28,17 +28,16 @@ def _is_event(record: dict[str, Any]) -> bool:
 
 def read(source: Source) -> Iterator[Shaped]:
     """The source's events, `suricata.<event_type>`; `_offset` in bytes."""
-    records, names, shapes = Records(source), Names(), Shapes("suricata")
+    records = Records(source)
     with source.open() as stream:
         for offset, size, record in loaded(stream):
             if isinstance(record, BadRecord):
                 records.unparsed(offset, record.reason, record.raw)
             else:
                 kind, host = record.get("event_type"), record.get("host")
-                shape = shapes.of(kind if isinstance(kind, str) else None)
                 records.add(
-                    shape,
-                    names.bound(shape, flat(record)),
+                    shape_of("suricata", kind if isinstance(kind, str) else None),
+                    flat(record),
                     time=parse(record.get("timestamp")),
                     offset=offset,
                     host=host if isinstance(host, str) else None,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from labrys.evidence.json_stream import BadRecord
-from labrys.evidence.ndjson.rows import Names, Shapes, flat, loaded, sample
+from labrys.evidence.ndjson.rows import flat, loaded, sample, shape_of
 from labrys.evidence.records import Records, Shaped, Source
-from labrys.evidence.timestamps import parse
+from labrys.evidence.timestamps import ROUNDING, parse
 from labrys.evidence.zeek import paths, tsv
 
 _PEEK: Final = 4096
@@ -55,7 +55,7 @@ def read(source: Source) -> Iterator[Shaped]:
 
 
 def _read_json(source: Source) -> Iterator[Shaped]:
-    records, names, shapes = Records(source), Names(), Shapes("zeek")
+    records = Records(source)
     by_name = paths.of_name(source.name)
     with source.open() as stream:
         for offset, size, record in loaded(stream):
@@ -65,10 +65,9 @@ def _read_json(source: Source) -> Iterator[Shaped]:
                 fields = flat(record)
                 if "id_orig_h" in fields:
                     fields = {_SCOPED.get(name, name): value for name, value in fields.items()}
-                shape = shapes.of(_path(fields) or by_name)
                 records.add(
-                    shape,
-                    names.bound(shape, fields),
+                    shape_of("zeek", _path(fields) or by_name),
+                    fields,
                     time=_time(record),
                     offset=offset,
                     host=_text(fields, _SYSTEMS),
@@ -96,7 +95,7 @@ def _time(fields: dict[str, Any]) -> int | None:
     for name in _TIMES:
         value = fields.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e10:
-            return int(value * 1000 + 1e-3)
+            return int(value * 1000 + ROUNDING)
         if (made := parse(value)) is not None:
             return made
     return None

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from labrys.evidence import delimited
 from labrys.evidence.delimited import Batches, Offsets, Parsed
-from labrys.evidence.ndjson.rows import Shapes
+from labrys.evidence.ndjson.rows import shape_of
 from labrys.evidence.records import MULTI, MULTI_PICTURE, Shaped, Source
-from labrys.evidence.timestamps import EARLIEST, LATEST, parse
+from labrys.evidence.timestamps import EARLIEST, LATEST, ROUNDING, parse
 from labrys.evidence.zeek import paths
 from labrys.evidence.zeek.header import Header
 
@@ -35,7 +35,6 @@ class _Reader:
     def __init__(self, source: Source) -> None:
         self._batches = Batches(source)
         self._name = source.name
-        self._shapes = Shapes("zeek")
         self._header = Header()
         self._headers = 0
         self._waiting: list[tuple[int, bytes]] = []
@@ -74,13 +73,13 @@ class _Reader:
         parsed = _parse(body, len(starts), header)
         if len(parsed.rows):
             path = header.path or paths.of_fields(header.fields) or paths.of_name(self._name)
-            yield self._shapes.of(path), self._batch(parsed, starts, first, body)
+            yield shape_of("zeek", path), self._batch(parsed, starts, first, body)
         reason = f"not the {len(header.fields)} fields that #fields names"
         yield from self._unparsed(body, parsed.bad, starts, first, reason)
 
     def _batch(self, parsed: Parsed, starts: Offsets, first: int, body: bytes) -> pa.RecordBatch:
         header = self._header
-        empties, escapes = header.empty.encode() in body, b"\\" in body
+        empties, escapes = header.empty.encode() in body, b"\\" in body or b"\r" in body
         columns = []
         for number, column in enumerate(parsed.columns):
             if empties:
@@ -178,8 +177,16 @@ def seconds(column: pa.Array) -> pa.Array:
     try:
         numbers = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
-        return pa.array([parse(value) for value in column.to_pylist()], pa.int64())
+        return pa.array([_milliseconds(value) for value in column.to_pylist()], pa.int64())
     with np.errstate(invalid="ignore"):
-        thousandths = np.floor(numbers * 1000 + 1e-3)
+        thousandths = np.floor(numbers * 1000 + ROUNDING)
         known = (thousandths > 0) & (thousandths >= EARLIEST) & (thousandths < LATEST)
     return pa.array(np.where(known, thousandths, 0).astype(np.int64), mask=~known)
+
+
+def _milliseconds(text: str | None) -> int | None:
+    try:
+        (made,) = seconds(pa.array([float(text or "nan")])).to_pylist()
+    except ValueError:
+        made = parse(text)
+    return None if made is None else int(made)
