@@ -22,8 +22,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings, with defaults that work; sizes read `512MB`, times are seconds."""
 
-    lake: str = "case.labrys"
-    """The case folder."""
+    lake: str = ""
+    """The case folder; empty: named after what is scanned, or the one scanned last."""
     engine: str = "duckdb"
     """`duckdb`, or a Spark Connect endpoint `sc://host:port`."""
     rules: tuple[str, ...] = ()
@@ -57,13 +57,17 @@ def load(
 ) -> Settings:
     """The settings from flags (those not None), the environment and a TOML file, in that order.
 
-    The file is `file`, or the one `LABRYS_CONFIG` names, or `labrys.toml` here if there is one.
+    The file is `file`, or the one `LABRYS_CONFIG` names, or `labrys/labrys.toml` in the user's
+    configuration folder (XDG). Never one from the folder the user happens to stand in: that may
+    be evidence, and whoever wrote that must not choose our engine.
     Raises `LabrysError` naming where a value that cannot be used was found.
     """
     environment = os.environ if environment is None else environment
     named = file or (Path(given) if (given := environment.get(f"{PREFIX}CONFIG")) else None)
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
+    chosen = named or home / "labrys" / FILE
     layers = {
-        str(named or FILE): _from_file(named or Path(FILE), required=named is not None),
+        str(chosen): _from_file(chosen, required=named is not None),
         "the environment": _from_environment(environment),
         "the command line": {k: v for k, v in (flags or {}).items() if v is not None},
     }

@@ -12,14 +12,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "config" / "labrys"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def test_defaults_work() -> None:
     assert load(environment={}) == Settings()
     assert load(environment={}).workers >= 1
 
 
-def test_flags_win_over_the_environment_and_that_over_the_file(here: Path) -> None:
-    (here / "labrys.toml").write_text('lake = "file"\njobs = 3\nengine_memory = "1GB"\n')
+def test_flags_win_over_the_environment_and_that_over_the_file(home: Path) -> None:
+    (home / "labrys.toml").write_text('lake = "file"\njobs = 3\nengine_memory = "1GB"\n')
     environment = {"LABRYS_LAKE": "env", "LABRYS_JOBS": "5", "LABRYS_RULES": "a:b", "OTHER": "x"}
+    environment["XDG_CONFIG_HOME"] = "config"
     made = load({"lake": "flag", "jobs": None}, environment=environment)
     assert made == Settings(lake="flag", jobs=5, engine_memory="1GB", rules=("a", "b"))
     assert made.workers == 5
@@ -36,16 +44,21 @@ def test_a_file_may_be_named(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("jobs = -1", "settings from labrys.toml: .*jobs"),
+        ("jobs = -1", "settings from config/labrys/labrys.toml: .*jobs"),
         ('worker_memory = "much"', "worker_memory"),
         ("nothing = 1", "nothing"),
         ("jobs = [", "cannot be read as TOML"),
     ],
 )
-def test_a_bad_file_is_named_with_its_reason(here: Path, text: str, reason: str) -> None:
-    (here / "labrys.toml").write_text(text)
+def test_a_bad_file_is_named_with_its_reason(home: Path, text: str, reason: str) -> None:
+    (home / "labrys.toml").write_text(text)
     with pytest.raises(LabrysError, match=reason):
-        load(environment={})
+        load(environment={"XDG_CONFIG_HOME": "config"})
+
+
+def test_a_file_in_the_folder_one_stands_in_is_not_trusted(here: Path) -> None:
+    (here / "labrys.toml").write_text('engine = "sc://192.0.2.1:1"')
+    assert load(environment={"XDG_CONFIG_HOME": "config"}).engine == "duckdb"
 
 
 def test_bad_values_elsewhere_are_named_too() -> None:

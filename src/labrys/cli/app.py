@@ -5,7 +5,12 @@ from typing import Annotated
 import typer
 
 import labrys
-from labrys.cli import demo, doctor, hunt, incidents, rules, scan
+from labrys.cli import rules
+from labrys.cli.demo import command as demo
+from labrys.cli.doctor import command as doctor
+from labrys.cli.hunt import command as hunt
+from labrys.cli.incidents import command as incidents
+from labrys.cli.scan import command as scan
 
 app = typer.Typer(
     name="labrys",
@@ -34,9 +39,9 @@ def options(
     """Offline: turns a folder of security evidence into a few explained incidents."""
 
 
-app.command("scan")(scan.command)
-app.command("hunt")(hunt.command)
-app.command("incidents")(incidents.command)
+app.command("scan")(scan)
+app.command("hunt")(hunt)
+app.command("incidents")(incidents)
 app.add_typer(rules.app, name="rules")
-app.command("demo")(demo.command)
-app.command("doctor")(doctor.command)
+app.command("demo")(demo)
+app.command("doctor")(doctor)

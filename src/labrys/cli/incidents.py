@@ -1,6 +1,5 @@
 """`labrys incidents`: the incidents of a case again, all or one."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +17,11 @@ def command(
 ) -> None:
     """Show the incidents of a case without reading the evidence again."""
     from labrys.cli.case import existing
-    from labrys.cli.output import write_incidents
+    from labrys.cli.output import Form, narrowed, report_of, write
     from labrys.lake.case import Case
     from labrys.scan.run import reopened
 
+    form = Form.NDJSON if as_json else Form.TABLE
     with Case.open(existing(lake), create=False, write=False) as case:
-        found = reopened(case)
-        write_incidents(case, found, incident, as_json, sys.stdout)
+        report = report_of(case, reopened(case), form)
+        write(narrowed(report, incident) if incident else report, form, None)

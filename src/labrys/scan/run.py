@@ -54,6 +54,8 @@ class Scan:
     detectors: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
+    time_start: int | None = None
+    time_end: int | None = None
 
     @property
     def inconclusive(self) -> bool:
@@ -145,6 +147,7 @@ def _concluded(
     current = tools.current()
     findings = unique(case.findings(current or None))
     findings = findings.filter(pc.not_equal(findings["detector"], MATCH))
+    parts = case.segments()
     return Scan(
         case=case.path,
         sources=sources,
@@ -155,6 +158,10 @@ def _concluded(
         detectors=tuple(current),
         notes=notes,
         seconds=time.monotonic() - begun,
+        time_start=min(
+            (part.time_min for part in parts if part.time_min is not None), default=None
+        ),
+        time_end=max((part.time_max for part in parts if part.time_max is not None), default=None),
     )
 
 

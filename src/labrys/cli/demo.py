@@ -1,0 +1,31 @@
+"""`labrys demo`: makes a small case and scans it, so that the first minute convinces."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the made-up evidence.")] = Path(
+        "labrys-demo"
+    ),
+) -> None:
+    """Make a small case (a working day with an intrusion in it), scan it, and write a page.
+
+    Everything in it is invented; the scan is the same as for real evidence.
+    """
+    from labrys.cli.output import Form
+    from labrys.cli.scan import command as scan
+    from labrys.demo.make import make
+
+    evidence = folder / "evidence"
+    if not evidence.exists():
+        count = make(evidence)
+        sys.stderr.write(f"labrys: wrote {count} files of invented evidence to {evidence}\n")
+    case = folder / "case.labrys"
+    page = folder / "report.html"
+    scan([evidence], lake=case, form=Form.HTML, out=page, quiet=False)
+    scan([evidence], lake=case, quiet=True)
+    sys.stderr.write(f"labrys: the same as a page to hand on: {page}\n")

@@ -1,0 +1,141 @@
+"""Writes what a scan came to, in the format asked for."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from labrys.errors import LabrysError
+
+if TYPE_CHECKING:
+    from labrys.lake.case import Case
+    from labrys.report.contents import Report
+    from labrys.report.summary import Summary
+    from labrys.scan.run import Scan
+
+
+class Form(StrEnum):
+    """The formats of a report; each is a module of `labrys.report`."""
+
+    TABLE = "table"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    HTML = "html"
+    STIX = "stix"
+    NAVIGATOR = "navigator"
+    TIMESKETCH = "timesketch"
+
+
+def report_of(case: "Case", scan: "Scan", form: Form) -> "Report":
+    """The contents of a report; the page also shows the fields of the records it refers to."""
+    from labrys.cli.records import evidence_fields
+    from labrys.report.contents import Report
+
+    records = evidence_fields(case, scan) if form is Form.HTML else {}
+    return Report.of(scan.findings, scan.triage, summary_of(scan), records)
+
+
+def summary_of(scan: "Scan") -> "Summary":
+    """What was read, what could not be, and what ran."""
+    import labrys
+    from labrys.report.summary import DetectorRun, Problem, RuleRejected, SourceRead, Summary
+
+    problems = [Problem(row.name, text) for row in scan.sources for text in row.problems]
+    problems += [Problem(str(scan.case), note) for note in scan.notes]
+    partial = [row for row in scan.sources if row.state == "partial"]
+    problems += [Problem(row.name, "read in part; scan again to go on") for row in partial]
+    duplicates = [row for row in scan.sources if row.state == "duplicate"]
+    omitted = [f"{row.name} has the content of {row.same_as}: read once" for row in duplicates[:20]]
+    if len(duplicates) > 20:
+        omitted.append(f"{len(duplicates) - 20} more files with the content of others")
+    counts = dict.fromkeys(scan.detectors, 0)
+    for entry in scan.findings["detector"].value_counts().to_pylist():
+        counts[entry["values"]] = entry["counts"]
+    records = sum(scan.shapes.values())
+    rules = {"sigma": len(scan.rules.rules), "sigma.correlation": len(scan.rules.correlations)}
+    return Summary(
+        version=labrys.__version__,
+        case=str(scan.case),
+        time_start=scan.time_start,
+        time_end=scan.time_end,
+        sources=tuple(
+            SourceRead(row.name, row.format, row.size, row.rows, row.unparsed)
+            for row in scan.sources
+            if row.digest
+        ),
+        shapes=scan.shapes,
+        problems=tuple(problems),
+        detectors=tuple(
+            DetectorRun(name, rules=rules.get(name, 0), records=records, findings=count)
+            for name, count in counts.items()
+            if name != "sigma.match"
+        ),
+        rejected=tuple(
+            RuleRejected(one.path, one.title, one.reason, one.waiting)
+            for one in scan.rules.rejected
+        ),
+        seconds={"whole scan": scan.seconds},
+        omitted=tuple(omitted),
+    )
+
+
+def narrowed(report: "Report", wanted: str) -> "Report":
+    """A report of one incident, by its rank or the beginning of its id."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    incidents = report.incidents
+    chosen = pc.or_(
+        pc.equal(incidents["rank"].cast(pa.string()), wanted),
+        pc.starts_with(incidents["uid"], wanted),
+    )
+    found = incidents.filter(chosen).slice(0, 1)
+    if not found.num_rows:
+        raise LabrysError(f"no incident {wanted!r}; there are ranks 1 to {incidents.num_rows}")
+    members = pc.list_flatten(found["findings"])
+    mine = pc.is_in(report.findings["uid"], value_set=members.combine_chunks())
+    return replace(
+        report,
+        findings=report.findings.filter(mine),
+        incidents=found,
+        folded=report.folded.slice(0, 0),
+    )
+
+
+def write(report: "Report", form: Form, out: Path | None) -> None:
+    """Write a report to a file, or to standard output."""
+    pieces: Iterator[bytes]
+    if form is Form.TABLE:
+        from labrys.report.table import write as draw
+
+        to_screen = out is None and sys.stdout.isatty()
+        width = shutil.get_terminal_size((100, 40)).columns
+        color = to_screen and "NO_COLOR" not in os.environ
+        pieces = draw(report, width=width, color=color)
+    else:
+        pieces = import_module(f"labrys.report.{form.value}").write(report)
+    with _opened(out) as stream:
+        for piece in pieces:
+            stream.write(piece)
+
+
+@contextmanager
+def _opened(out: Path | None) -> Iterator[BinaryIO]:
+    """The file, complete or not there at all; or standard output."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    draft = out.with_name(f".{out.name}.draft")
+    try:
+        with draft.open("wb") as stream:
+            yield stream
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,118 @@
+"""`labrys scan`: the main job, from a folder of evidence to a few explained incidents."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labrys.cli.output import Form
+
+if TYPE_CHECKING:
+    from labrys.scan.ingest import Reading
+    from labrys.settings import Settings
+
+
+def command(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Files or folders of evidence.")
+    ],
+    rules: Annotated[
+        list[Path] | None, typer.Option("--rules", "-r", help="Your Sigma rules; repeatable.")
+    ] = None,
+    lists: Annotated[
+        Path | None, typer.Option("--lists", help="YAML file with values for %placeholders%.")
+    ] = None,
+    own_rules: Annotated[
+        bool, typer.Option(help="Use the rules that come with labrys as well.")
+    ] = True,
+    lake: Annotated[
+        Path | None, typer.Option("--lake", help="The case folder; default NAME.labrys here.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Where detectors run: duckdb (default) or sc://host:port.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Run only this detector; repeatable.")
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", "-f", help="What to write to standard output.")
+    ] = Form.TABLE,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=0, help="Reading processes; 0: one a core.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Read evidence, find what matters and explain it.
+
+    Exit code 0: done. 1: done, but something could not be read, so the result is inconclusive
+    about it. 2: bad usage. Scanning the same evidence again reads only what is new.
+    """
+    from labrys.cli.case import for_scan
+    from labrys.cli.output import report_of, write
+    from labrys.cli.progress import Live, Silent
+    from labrys.lake.case import Case
+    from labrys.scan.lists import read_lists
+    from labrys.scan.rules import builtin_rules
+    from labrys.scan.run import Options, scan
+    from labrys.settings import load
+
+    missing = [path for path in paths if not os.path.lexists(path)]
+    if missing:
+        raise typer.BadParameter(f"no such file or folder: {missing[0]}")
+    settings = load({"engine": engine, "jobs": jobs, "lake": str(lake) if lake else None})
+    own = [builtin_rules()] if own_rules else []
+    options = Options(
+        paths=tuple(paths),
+        rules=(*own, *(Path(folder) for folder in settings.rules), *(rules or [])),
+        placeholders=read_lists(lists),
+        only=_known_detectors(only),
+        engine=settings.engine,
+        reading=reading(settings),
+    )
+    case_path = for_scan(settings.lake, paths)
+    with Case.open(case_path) as case:
+        with Silent() if quiet else Live() as watch:
+            done = scan(case, options, watch)
+            report = report_of(case, done, form)
+        write(report, form, out)
+    if not quiet:
+        sys.stderr.write(
+            f"labrys: {done.seconds:.1f} s; the case is {case_path} "
+            f'(ask it: labrys hunt --lake {case_path} "SELECT …")\n'
+        )
+    if done.inconclusive:
+        raise typer.Exit(1)
+
+
+def reading(settings: "Settings") -> "Reading":
+    """The settings as the reading processes take them."""
+    from labrys.evidence.unpack.limits import Limits
+    from labrys.scan.ingest import Reading
+    from labrys.settings import size
+
+    limits = Limits(
+        max_depth=settings.unpack_depth,
+        max_total_bytes=size(settings.unpack_bytes),
+        max_members=settings.unpack_files,
+    )
+    return Reading(
+        jobs=min(settings.workers, 16),
+        memory=size(settings.worker_memory),
+        stall_seconds=settings.worker_seconds,
+        limits=limits,
+    )
+
+
+def _known_detectors(only: list[str] | None) -> tuple[str, ...]:
+    if not only:
+        return ()
+    from labrys.detect.registry import detectors
+
+    known = ["sigma", *(made.id for made in detectors())]
+    for name in only:
+        if name not in known:
+            raise typer.BadParameter(f"no detector {name!r}; there are: {', '.join(known)}")
+    return tuple(only)
