@@ -238,7 +238,11 @@ def _put(found: dict[str, Any], prefix: str, content: Any, depth: int = 12) -> N
                 continue
             key = "" if key == "#text" else key.removeprefix("@")
         if isinstance(value, dict) and depth > 0:
-            _put(found, f"{prefix}{key}.", value, depth - 1)
+            _put(found, f"{prefix}{key.removesuffix('_attributes')}.", value, depth - 1)
+            continue
+        if isinstance(value, list) and depth > 0 and any(isinstance(item, dict) for item in value):
+            for item in value:
+                _put(found, f"{prefix}{key}.", item, depth - 1)
             continue
         name = prefix + key if key else prefix.rstrip("._") or "Data"
         if name in found:
