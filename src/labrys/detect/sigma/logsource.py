@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from labrys.detect.sigma.fields import Column, Derived, Field, derive
 from labrys.detect.sigma.fields import field as as_field
@@ -23,6 +23,13 @@ __all__ = ["Column", "Derived", "Field", "FieldMap", "bind", "derive", "negated"
 
 Guard = tuple[tuple[Atom, ...], ...]
 """Conditions on columns: in each group some atom must be true."""
+
+
+_PRIVATE: Final = (
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+    *("127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"),
+)
+"""Networks of addresses that are not routed in public (RFC 1918, 3927, 4193, 4291, 6598)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +253,21 @@ def _aliases(written: Mapping[str, Any]) -> dict[str, Field]:
 
 
 def _guard(column: str, values: Any) -> tuple[Atom, ...]:
-    """A column's possible values, or beginnings `x*`; `true` where it only must be there."""
+    """A column's possible values; `true` where it only must be there."""
     if values is True:
         return (Atom(column, "contains", ""),)
-    return tuple(
-        Atom(column, "starts", value[:-1]) if value.endswith("*") else Atom(column, "eq", value)
-        for value in _several(values)
-    )
+    return tuple(atom for value in _several(values) for atom in _possible(column, value))
+
+
+def _possible(column: str, value: str) -> Iterator[Atom]:
+    network = value.removeprefix("net ")
+    if network != value:
+        for one in _PRIVATE if network == "private" else (network,):
+            yield Atom(column, "cidr", one)
+    elif value.endswith("*"):
+        yield Atom(column, "starts", value[:-1])
+    else:
+        yield Atom(column, "eq", value)
 
 
 def _named(names: Sequence[str]) -> Atom:

@@ -152,6 +152,15 @@ def test_proxy_rules_read_only_what_a_proxy_writes() -> None:
     assert Atom("r-dns", "contains", "") in group
 
 
+def test_on_the_wire_web_rules_are_about_our_own() -> None:
+    server, proxy = (bind(LogSource(name, "", ""), "zeek.http") for name in ("webserver", "proxy"))
+    assert server is not None
+    assert proxy is not None
+    assert Atom("id.resp_h", "cidr", "10.0.0.0/8") in server.where[0]
+    assert Atom("local_resp", "eq", "true") in server.where[0]
+    assert Atom("id.orig_h", "cidr", "fc00::/7") in proxy.where[0]
+
+
 def test_request_targets_count_decoded_too() -> None:
     fields = bind(LogSource("webserver", "", ""), "web.access")
     assert fields is not None
