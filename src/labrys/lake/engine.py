@@ -55,9 +55,13 @@ class Engine(Protocol):
 
 
 def connect(
-    case: Case, url: str = "duckdb", *, memory: str | None = None, threads: int | None = None
+    case: Case, url: str = "duckdb", *, memory: str = "2GB", threads: int | None = None
 ) -> Engine:
-    """An engine over a case as it is now; `memory` (`2GB`) and `threads` are for DuckDB."""
+    """An engine over a case as it is now.
+
+    `memory` (beyond it, DuckDB spills to the case's folder) and `threads` (None: one for each
+    processor) are DuckDB's; a Spark endpoint has its own.
+    """
     if url == "duckdb":
         return DuckEngine(case, memory=memory, threads=threads)
     if url.startswith("sc://"):
@@ -77,7 +81,7 @@ def table(engine: Engine, name: str) -> Any:
 class DuckEngine:
     """DuckDB in memory, reading the case's segments and nothing else."""
 
-    def __init__(self, case: Case, *, memory: str | None, threads: int | None) -> None:
+    def __init__(self, case: Case, *, memory: str, threads: int | None) -> None:
         self.views = Views(case)
         self._made: set[str] = set()
         spool = case.spool if case.spool.is_dir() else None
@@ -88,9 +92,8 @@ class DuckEngine:
             "allow_community_extensions": False,
             "python_enable_replacements": False,
             "temp_directory": self._spill.name,
+            "memory_limit": memory,
         }
-        if memory:
-            config["memory_limit"] = memory
         if threads:
             config["threads"] = threads
         with _duckdb_errors():

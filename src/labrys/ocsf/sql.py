@@ -152,10 +152,14 @@ def _coded(text: str, attribute: Attribute, dialect: Dialect) -> str:
 
 def _int(text: str, dialect: Dialect) -> str:
     """Only plain decimals: DuckDB would also cast `1.5`, `1e3` and `1_000`."""
+    decimal = "[+-]?[0-9]{1,64}"
+    plain = {
+        "duckdb": f"regexp_full_match({text}, '{decimal}')",
+        "spark": f"({text} RLIKE '^{decimal}$')",
+    }[dialect]
     return (
-        f"CASE WHEN substr({text}, 1, 2) IN ('0x', '0X') THEN {_hex(text, dialect)}"
-        f" WHEN translate({text}, '0123456789', '') IN ('', '-', '+')"
-        f" THEN TRY_CAST({text} AS BIGINT) END"
+        f"CASE WHEN {plain} THEN TRY_CAST({text} AS BIGINT)"
+        f" WHEN substr({text}, 1, 2) IN ('0x', '0X') THEN {_hex(text, dialect)} END"
     )
 
 
