@@ -35,6 +35,8 @@ class Format:
     shapes: tuple[str, ...]
     spec: tuple[str, ...]
     module: str
+    magic: bytes = b""
+    """What every file of the format begins with, and no other; it decides without `sniff`."""
 
     def sniff(self, head: bytes, name: str) -> float:
         """How surely `head`, the first bytes of a file called `name`, is this format: 0 to 1."""
@@ -58,6 +60,9 @@ def formats() -> tuple[Format, ...]:
 
 def choose(head: bytes, name: str) -> Format | None:
     """The format that claims `head` most surely; None when none claims it at all."""
+    for made in formats():
+        if made.magic and head.startswith(made.magic):
+            return made
     best, best_score = None, 0.0
     for made in formats():
         score = made.sniff(head, name)
@@ -85,4 +90,5 @@ def _load(folder: Traversable, package: str) -> Format | None:
         shapes=tuple(table["shapes"]),
         spec=tuple(table.get("spec", ())),
         module=f"{package}.read",
+        magic=table.get("magic", "").encode("latin-1"),
     )

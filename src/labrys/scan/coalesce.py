@@ -13,11 +13,11 @@ class Coalescer:
         self.rows = 0
         self.size = 0
 
-    def add(self, shape: str, batch: pa.RecordBatch) -> None:
-        """Keep one batch."""
+    def add(self, shape: str, batch: pa.RecordBatch, size: int | None = None) -> None:
+        """Keep one batch of about `size` bytes (measured where None)."""
         self._shapes.setdefault(shape, []).append(batch)
         self.rows += batch.num_rows
-        self.size += batch.nbytes
+        self.size += batch.get_total_buffer_size() if size is None else size
 
     def take(self) -> Iterator[tuple[str, pa.Table]]:
         """Everything kept, one table for each shape in the order of their names, then nothing."""

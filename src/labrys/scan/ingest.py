@@ -160,7 +160,8 @@ class _Session:
         for shape, data in zip(message.shapes, message.batches, strict=True):
             with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
                 for batch in stream:
-                    self._gathered.add(shape, batch)
+                    self._gathered.add(shape, batch, 0)
+            self._gathered.size += len(data)
         for progress in message.progress:
             self._progress(progress)
         for name in message.finished:
