@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -93,13 +94,17 @@ def _referenced(found: "re.Match[str]") -> str:
 
 
 def _section(section: ElementTree.Element) -> dict[str, Any]:
-    """`System` or `EventData`: its elements by name, those that repeat (`Data`) as a list."""
+    """`System` or `EventData`: its elements by name, `Data` by its own, and without one as a list."""
     made: dict[str, Any] = {}
     items: list[Any] = []
     for element in section:
         name = _local(element.tag)
         if name == "Data":
-            items.append({"Name": element.get("Name"), "#text": _text(element) or ""})
+            called, text = element.get("Name"), _text(element) or ""
+            if called and called not in made and called != "Data":
+                made[called] = text
+            else:
+                items.append({"Name": called, "#text": text})
         else:
             made[name] = _content(element)
     if items:
@@ -140,6 +145,7 @@ def _attributes(element: ElementTree.Element) -> dict[str, str]:
     return {_local(name): value for name, value in element.attrib.items()}
 
 
+@lru_cache(maxsize=4096)
 def _local(tag: str) -> str:
     """A name without its namespace."""
     return tag.rpartition("}")[2]

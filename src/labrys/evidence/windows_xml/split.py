@@ -66,12 +66,14 @@ def _parts(data: bytes, *, last: bool) -> Iterator[tuple[int, int, bytes | BadRe
         start = begin.start()
         if start > at:
             yield at, start, _between(data[at:start])
-        end = data.find(_END, start)
-        again = _AGAIN.search(data, begin.end(), end if end >= 0 else len(data))
-        if end >= 0 and not again and _BEGIN.search(data, begin.end(), end):
-            end = data.find(_END, end + len(_END))  # some events have an element called so inside
-        if again:
-            at = again.start()
+        again = _AGAIN.search(data, begin.end())
+        stop = again.start() if again else len(data)
+        end = data.find(_END, start, stop)
+        if end >= 0 and _BEGIN.search(data, begin.end(), end):
+            # some events have an element called so inside
+            end = max(end, data.find(_END, end + len(_END), stop))
+        if again and end < 0:
+            at = stop
             yield start, at, _bad("an event begins before the one before it ends", data[start:at])
         elif end >= 0:
             at = end + len(_END)
