@@ -86,6 +86,11 @@ class Case:
             _unlock(self.path, self._lock)
             self._lock = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether this is the process that writes to the case."""
+        return self._lock is not None
+
     def __enter__(self) -> Self:
         return self
 
@@ -204,17 +209,14 @@ class Case:
 
         `current` (detector → digest) leaves out what other detectors or versions found.
         """
-        wanted: dict[str, set[str]] = {}
-        for row in self._ledger.found():
-            if row.rows and (current is None or current.get(row.detector) == row.digest):
-                wanted.setdefault(row.file, set()).add(row.detector)
-        tables = [FINDING.empty_table()]
-        for file, detectors in wanted.items():
-            self._require_file(self._findings / file)
-            table = pq.read_table(self._findings / file, schema=FINDING)
-            keep = pc.is_in(table["detector"], value_set=pa.array(sorted(detectors)))
-            tables.append(table.filter(keep))
-        return pa.concat_tables(tables)
+        try:
+            return self._read_findings(current)
+        except FileNotFoundError:  # a writer has just replaced it: the ledger has the new one
+            pass
+        try:
+            return self._read_findings(current)
+        except FileNotFoundError as reason:
+            raise _missing(Path(reason.filename or self._findings)) from reason
 
     def up_to_date(self, detector: str, digest: str) -> bool:
         """Whether a detector's findings over the whole lake cover all there is in it now."""
@@ -264,6 +266,18 @@ class Case:
         self._files += 1
         return f"{self._files:08d}.parquet"
 
+    def _read_findings(self, current: Mapping[str, str] | None) -> pa.Table:
+        wanted: dict[str, set[str]] = {}
+        for row in self._ledger.found():
+            if row.rows and (current is None or current.get(row.detector) == row.digest):
+                wanted.setdefault(row.file, set()).add(row.detector)
+        tables = [FINDING.empty_table()]
+        for file, detectors in wanted.items():
+            table = pq.read_table(self._findings / file, schema=FINDING)
+            keep = pc.is_in(table["detector"], value_set=pa.array(sorted(detectors)))
+            tables.append(table.filter(keep))
+        return pa.concat_tables(tables)
+
     def _drop(self, replaced: Sequence[Found]) -> None:
         """Remove the files of findings that newer ones have replaced."""
         kept = {row.file for row in self._ledger.found()}
@@ -292,6 +306,10 @@ class Case:
             raise CaseError(
                 f"{file}: missing, although the ledger lists it; restore it from a copy"
             )
+
+
+def _missing(file: Path) -> CaseError:
+    return CaseError(f"{file}: missing, although the ledger lists it; restore it from a copy")
 
 
 def _resumed(source: SourceRow, row: SourceRow) -> SourceRow:

@@ -84,7 +84,7 @@ class DuckEngine:
     def __init__(self, case: Case, *, memory: str, threads: int | None) -> None:
         self.views = Views(case)
         self._made: set[str] = set()
-        spool = case.spool if case.spool.is_dir() else None
+        spool = case.spool if case.writes else None  # a writer empties it, also under a reader
         self._spill = TemporaryDirectory(prefix="duckdb-", dir=spool)
         config: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
@@ -104,14 +104,14 @@ class DuckEngine:
             self._db.execute("SET lock_configuration = true")
 
     def sql(self, text: str) -> pa.RecordBatchReader:
-        """See `Engine.sql`; the connection stays busy until the batches are read."""
+        """See `Engine.sql`; the batches are made as they are read."""
         with _duckdb_errors():
             for name in tables_in_duckdb(self._tree(explained(text)), self.views):
                 self._create(name)
             cursor = self._db.cursor()  # one for each open stream, or DuckDB refuses the next
             cursor.execute("BEGIN TRANSACTION READ ONLY")
-            made = cursor.sql(text)
-            return cast(pa.RecordBatchReader, made.to_arrow_reader(BATCH_ROWS))
+            rows = cursor.sql(text).to_arrow_reader(BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(rows.schema, _guarded(rows))
 
     def arrow(self, expression: Any) -> pa.Table:
         """See `Engine.arrow`."""
@@ -228,6 +228,14 @@ def _duckdb_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as reason:
+        raise EngineError(f"DuckDB: {reason}") from reason
+
+
+def _guarded(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches, with what fails while they are made as an `EngineError`."""
+    try:
+        yield from rows
+    except (OSError, pa.ArrowException, duckdb.Error) as reason:
         raise EngineError(f"DuckDB: {reason}") from reason
 
 

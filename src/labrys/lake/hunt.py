@@ -4,6 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from labrys.errors import EngineError
 from labrys.lake.case import Case
 from labrys.lake.engine import Engine
 from labrys.lake.views import View, Views
@@ -31,8 +32,6 @@ def explain_schema(case: Case, view: str | None = None) -> pa.Table:
     """Every column of every view (or of one): type, rows in the view, OCSF path, feeding shapes."""
     views = Views(case)
     if view is not None and views.find(view) is None:
-        from labrys.errors import EngineError
-
         raise EngineError(views.like(view))
     chosen = views.by_name.values() if view is None else [views.find(view)]
     rows = [row for made in chosen if made is not None for row in _rows(made)]

@@ -199,6 +199,10 @@ def test_a_damaged_case_says_what_is_wrong(tmp_path: Path) -> None:
         segment.file.unlink()
         with pytest.raises(CaseError, match="restore it from a copy"):
             case.read(segment, "s")
+        case.put_findings(None, Result("det", "v", finding("s", "f")))
+        next((case.path / "findings").iterdir()).unlink()
+        with pytest.raises(CaseError, match="restore it from a copy"):
+            case.findings()
     (tmp_path / "c" / "ledger.sqlite").write_bytes(b"this is not a database, not at all" * 100)
     with pytest.raises(CaseError, match="cannot be read"):
         Case.open(tmp_path / "c")

@@ -237,6 +237,15 @@ def test_mistakes_are_answered_with_what_was_perhaps_meant(asked: Engine) -> Non
         connect(None, "postgres://x")  # type: ignore[arg-type]
 
 
+def test_what_fails_while_rows_are_made_is_an_engine_error(asked: Engine) -> None:
+    late = "CASE WHEN i = 2900000 THEN 'eve' ELSE '1' END"
+    reader = asked.sql(f"SELECT CAST({late} AS INTEGER) AS n FROM range(3000000) AS r(i)")
+    with pytest.raises(EngineError, match="eve"):
+        reader.read_all()
+    with pytest.raises(EngineError, match="eve"):
+        asked.sql("SELECT CAST(Who AS INTEGER) FROM made_api").read_all()
+
+
 def test_the_schema_says_what_there_is_to_ask(case: Case) -> None:
     got = {(row["view"], row["column"]): row for row in hunt.explain_schema(case).to_pylist()}
     assert got["authentication", "src_endpoint_port"] == {
