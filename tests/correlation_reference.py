@@ -224,7 +224,8 @@ def measured(correlation: Correlation, events: list[Event], inside: list[Event])
         return millionths / 1e6
     if kind == "value_avg":
         return millionths / len(values) / 1e6
-    part = 0.5 if kind == "value_median" else correlation.percentile / 100
+    fixed = {"value_median": 0.5, "value_min": 0.0, "value_max": 1.0}
+    part = fixed.get(kind, correlation.percentile / 100)
     rank = (len(values) - 1) * part
     low = int(rank)
     high = low if rank == low else low + 1

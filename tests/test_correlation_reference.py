@@ -135,6 +135,8 @@ def agree(
         "value_avg",
         "value_median",
         "value_percentile",
+        "value_min",
+        "value_max",
         "temporal",
         "temporal_ordered",
         "new_terms",

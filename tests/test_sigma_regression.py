@@ -2,6 +2,7 @@
 
 import csv
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import sigma_reference
+from labrys.detect.sigma.detector import SigmaDetector
 from labrys.detect.sigma.ir import RuleSet
 from labrys.detect.sigma.logsource import bind, negated
 from labrys.detect.sigma.parse import parse
@@ -80,6 +82,22 @@ def test_every_rule_fires_as_often_as_it_should(unpacked: Path) -> None:
     rules = parse([unpacked / "sigma_rules"])
     assert len(cases()) == 163
     assert differences(rules, unpacked / "sigma_regression", by_reference) == []
+
+
+def test_the_detector_fires_as_often(unpacked: Path) -> None:
+    rules = parse([unpacked / "sigma_rules"])
+    detector = SigmaDetector(rules)
+    found: dict[tuple[str, int], Counter[str]] = {}
+
+    def by_detector(_: RuleSet, number: int, shape: str, table: pa.Table) -> int:
+        key = (shape, id(table))
+        if key not in found:
+            kept.append(table)
+            found[key] = Counter(detector.detect(shape, table)["rule_uid"].to_pylist())
+        return found[key][rules.rules[number].uid]
+
+    kept: list[pa.Table] = []
+    assert differences(rules, unpacked / "sigma_regression", by_detector) == []
 
 
 def test_every_rule_of_the_archive_is_loaded_or_waits_for_a_list(unpacked: Path) -> None:

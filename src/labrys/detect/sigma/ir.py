@@ -7,8 +7,8 @@ Comparison semantics, for every engine that runs this form:
   null cell, matches nothing but `null` and `exists=False`. A cell may hold several values
   (`labrys.evidence.records.MULTI`); an atom matches when any of them does. `null` is true only
   for an absent or null cell (not for empty text).
-* Text is compared case-insensitively unless `cased`: both sides through simple, per-code-point
-  lower-casing (a code point whose lower case is longer than one code point stays itself).
+* Text is compared case-insensitively unless `cased`: both sides through Unicode's simple lower-case
+  mapping, code point by code point (so U+0130 becomes a plain i).
 * `not` is plain negation: `not X` is true where X is not true, missing fields included.
 * A keyword atom (`field` None) is true when any source column's cell (not our leading columns)
   satisfies it.

@@ -4,8 +4,8 @@ What holds when, for each kind:
 
 * `event_count`: the records (or episodes of a nested correlation) in the window, each once.
 * `value_count`: the different combinations of the fields' values in the window.
-* `value_sum`, `value_avg`, `value_median`, `value_percentile`: of the numbers in the window, taken
-  to six decimals; text that is no number takes no part.
+* `value_sum`, `value_avg`, `value_median`, `value_percentile` and our `value_min`, `value_max`: of
+  the numbers in the window, taken to six decimals; text that is no number takes no part.
 * `temporal`: how many of the rules have a match in the window; by default all must.
 * `temporal_ordered`: how many of them follow one another in the window in the order given.
 * An expression over rule names: `a` means a match in the window; `not a` means no match from one
@@ -40,7 +40,14 @@ from labrys.detect.sigma.correlate.windows import (
 )
 from labrys.detect.sigma.ir import Correlation
 
-NUMBERS: Final = ("value_sum", "value_avg", "value_median", "value_percentile")
+NUMBERS: Final = (
+    "value_sum",
+    "value_avg",
+    "value_median",
+    "value_percentile",
+    "value_min",
+    "value_max",
+)
 ORDERED: Final = ("temporal_ordered", "sequence")
 KINDS: Final = ("event_count", "value_count", *NUMBERS, "temporal", *ORDERED, "new_terms")
 OPERATORS: Final = ("gt", "gte", "lt", "lte", "eq", "neq")
@@ -166,6 +173,10 @@ def _numbers(correlation: Correlation, pool: Pool) -> Found:
             measure = _sums(values, left, right) / (right - left) / _DECIMALS
         case "value_median":
             measure = quantile(values, left, right, 0.5)
+        case "value_min":
+            measure = quantile(values, left, right, 0.0)
+        case "value_max":
+            measure = quantile(values, left, right, 1.0)
         case _:
             measure = quantile(values, left, right, correlation.percentile / 100)
     good = meets(correlation.condition, measure)
