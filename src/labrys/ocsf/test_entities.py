@@ -1,8 +1,11 @@
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from labrys.ocsf import entities, maps
 from labrys.ocsf.entities import EntityColumn, entity_columns
+from labrys.ocsf.schema import ENTITY_TYPES
 
 TOML = """
 [[map]]
@@ -99,3 +102,32 @@ def test_dictionary_columns_and_no_rows() -> None:
     assert [len(row) for row in entities.entities("made.flow", table).to_pylist()] == [1, 1]
     assert entities.entities("made.flow", table.slice(0, 0)).to_pylist() == []
     assert entities.entities("made.flow", pa.table({"x": ["1"]})).to_pylist() == [[]]
+
+
+cells = st.one_of(
+    st.none(),
+    st.text(max_size=20),
+    st.text(st.sampled_from("0123456789abcdef.:[]%{}-\\|@x\x1e "), max_size=40),
+    st.sampled_from(["a" * 5000, "\x1e".join(map(str, range(500))), "9" * 400, "0x" + "f" * 90]),
+)
+COLUMNS = ("_host", "User", "Guid", "Pid", "Image", "Hashes", "LogonId", "To", "ToToo", "Things")
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.lists(cells, min_size=10, max_size=10), max_size=6))
+def test_hostile_cells_make_few_short_entities_and_never_an_error(
+    rows: list[list[str | None]],
+) -> None:
+    columns = {
+        name: pa.array([row[number] for row in rows], pa.string())
+        for number, name in enumerate(COLUMNS)
+    }
+    got = entities.entities("made.process", pa.table(columns)).to_pylist()
+    assert len(got) == len(rows)
+    for row in got:
+        assert len(row) <= entities.MOST * len(COLUMNS)
+        for each in row:
+            assert 0 < len(each["value"]) <= entities.LONGEST
+            assert each["type"] in ENTITY_TYPES
