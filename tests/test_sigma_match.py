@@ -132,7 +132,7 @@ def fast(rules: RuleSet, table: pa.Table, *, cached: bool) -> dict[int, list[int
     if cached:
         engine = Engine(rules, engine.compiled())
     columns = {name: table.column(name) for name in table.column_names}
-    batch = Batch(table.num_rows, list(columns.values()))
+    batch = Batch(table.num_rows, lambda: list(columns.values()))
     found = engine.match(range(len(rules.rules)), batch, columns.get)
     return {rule: rows.tolist() for rule, rows in found.rows.items()}
 

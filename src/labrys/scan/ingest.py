@@ -22,6 +22,8 @@ from labrys.scan.worker import Beat, Bounds, Offer, Progress, Round
 
 CONTAINER: Final = "container"
 """Ledger format (and digest) of an archive as a whole: what is in it has rows of its own."""
+_WORTH_ENCODING: Final = 2_048
+"""Below so many rows a dictionary costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,8 @@ def _file_row(path: Path, name: str, stat: os.stat_result) -> SourceRow:
 
 def _encoded(table: pa.Table) -> pa.Table:
     """Text columns by dictionary, once for both the matcher and the Parquet writer."""
+    if table.num_rows < _WORTH_ENCODING:
+        return table
     columns = [
         _encode(column) if name != "_id" and pa.types.is_string(column.type) else column
         for name, column in zip(table.column_names, table.columns, strict=True)

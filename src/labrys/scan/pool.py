@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 from labrys.evidence.unpack.limits import Problem
-from labrys.scan.worker import Beat, Bounds, Offer, Round, Task, serve
+from labrys.scan.worker import Beat, Bounds, Offer, Opening, Round, Task, serve
 
 _TASK_FILES: Final = 64
 _TASK_BYTES: Final = 16 << 20
@@ -33,10 +33,10 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     task: Task | None = None
+    open_file: str = ""
     open_source: str = ""
     left: deque[tuple[str, str]] = field(default_factory=deque)
     heard: float = 0.0
-    tries: int = 0
 
 
 class Pool:
@@ -87,7 +87,7 @@ class Pool:
         if worker in busy:
             busy.remove(worker)
         worker.task = queue.popleft() if queue else None
-        worker.open_source = ""
+        worker.open_file = worker.open_source = ""
         if worker.task is not None:
             worker.left = deque(worker.task.files)
             worker.heard = time.monotonic()
@@ -108,6 +108,9 @@ class Pool:
             self._deal(worker, queue, busy)
             return
         reply = Reply()
+        if isinstance(message, Opening):
+            worker.open_file, worker.open_source = message.file, ""
+            return
         if isinstance(message, Offer):
             worker.open_source = message.source.name
         elif isinstance(message, Round):
@@ -121,18 +124,27 @@ class Pool:
     def _replace(
         self, worker: _Worker, queue: deque[Task], busy: list[_Worker], reason: str
     ) -> Iterator[tuple[Message, Reply]]:
-        """Blame the source that was open, and go on with the rest of the task elsewhere."""
+        """Blame what was open, and read the rest of the task elsewhere.
+
+        A file of which only a part is to blame (an archive) becomes a task of its own, so that
+        what is left out of it, and how often it is tried again, concerns no other file.
+        """
         busy.remove(worker)
         worker.pipe.close()
         left, task = worker.left, worker.task
-        blamed = worker.open_source or (left[0][1] if left else "")
+        file = worker.open_file or (left[0][1] if left else "")
+        blamed = worker.open_source or file
         yield Problem(blamed, -1, f"reader {reason}"), Reply()
-        if task is not None and left:
+        rest = tuple(each for each in left if each[1] != file)
+        if rest:
+            queue.appendleft(Task(rest))
+        if task is not None and blamed != file:
             skip = task.skip | {blamed}
-            whole = {blamed} if len(skip) <= _TRIES else {blamed, left[0][1]}
-            files = tuple(file for file in left if file[1] not in whole)
-            if files:
-                queue.appendleft(Task(files, skip))
+            if len(skip) < _TRIES:
+                queue.appendleft(Task(tuple(each for each in left if each[1] == file), skip))
+            else:
+                reason = f"its readers failed {len(skip)} times: the rest of it was not read"
+                yield Problem(file, -1, reason), Reply()
         fresh = self._start("spawn")
         self._workers[self._workers.index(worker)] = fresh
         self._deal(fresh, queue, busy)

@@ -43,6 +43,13 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """The worker looks into a file for what to offer next: should it die now, that is why."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """The worker asks: shall I read this? Answered by how many batches to skip, or None for no."""
 
@@ -128,6 +135,7 @@ def _limit(memory: int) -> None:
 def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> None:
     spool, limits = state.bounds.spool, state.bounds.limits
     state.pipe.send(Beat(name, 0))
+    state.pipe.send(Opening(name))
     try:
         for item in open_sources(path, name, spool, limits):
             if isinstance(item, Problem):
@@ -135,6 +143,7 @@ def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> No
             else:
                 if item.name not in skip:
                     _read_source(state, name, item)
+                    state.pipe.send(Opening(name))
                 discard(item, spool)
     except (OSError, MemoryError) as error:
         state.pipe.send(Problem(name, -1, f"cannot be read: {_say(error)}"))

@@ -139,8 +139,18 @@ class _Columns:
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         self._made: dict[Field, Column | None] = {}
-        searched = [self.get(name) for name in table.column_names if name not in _OURS]
-        self.batch = Batch(table.num_rows, [column for column in searched if column is not None])
+        self.batch = Batch(table.num_rows, self._searched)
+
+    def _searched(self) -> list[Column]:
+        """The source's own columns."""
+        for name, column in zip(self._table.column_names, self._table.columns, strict=True):
+            if name not in _OURS:
+                self._made.setdefault(name, column)
+        return [
+            column
+            for name in self._table.column_names
+            if name not in _OURS and (column := self._made[name]) is not None
+        ]
 
     def get(self, field: Field) -> Column | None:
         """The column that a field stands for; None where the table has none of its columns."""

@@ -4,6 +4,7 @@ Rows refer to distinct values by code; a null row has the code one past the last
 always false, so that masks can be looked up without a branch.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
@@ -27,6 +28,12 @@ _VECTOR: Final = {
     "starts": pc.starts_with,
     "ends": pc.ends_with,
 }
+
+
+def texts(values: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+    """All the text of a column, in pieces; of what is encoded by dictionary each value once."""
+    for chunk in values.chunks if isinstance(values, pa.ChunkedArray) else (values,):
+        yield chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
 
 
 class Column:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from labrys.detect.sigma.ir import Atom, RuleSet
 from labrys.detect.sigma.match import verify
-from labrys.detect.sigma.match.column import Bools, Column, Ints
+from labrys.detect.sigma.match.column import Bools, Column, Ints, texts
 from labrys.detect.sigma.match.literals import Literals, pattern
 from labrys.detect.sigma.match.program import (
     EXACT,
@@ -105,19 +105,26 @@ class Matches:
 class Batch:
     """A table to match, with what has been found out about its columns so far.
 
-    `searched` are the columns that keywords are looked for in.
+    `searched` gives the columns that keywords are looked for in, when there are keywords.
     """
 
-    def __init__(self, rows: int, searched: Sequence[pa.Array | pa.ChunkedArray]) -> None:
+    def __init__(
+        self, rows: int, searched: Callable[[], Sequence[pa.Array | pa.ChunkedArray]]
+    ) -> None:
         self.rows = rows
-        self.searched = searched
+        self._searched = searched
         self._columns: dict[int, tuple[Any, Column]] = {}
+
+    @cached_property
+    def searched(self) -> Sequence[pa.Array | pa.ChunkedArray]:
+        """The columns that keywords are looked for in."""
+        return self._searched()
 
     @cached_property
     def together(self) -> Column:
         """The distinct values of all searched columns as one, to see at once what is in none."""
-        texts = [self.column(array).values for array in self.searched]
-        return Column(pa.concat_arrays(texts) if texts else pa.array([], pa.string()))
+        pieces = [piece for array in self.searched for piece in texts(array)]
+        return Column(pa.concat_arrays(pieces) if pieces else pa.array([], pa.string()))
 
     def column(self, array: pa.Array | pa.ChunkedArray) -> Column:
         """An array by its distinct values; the same array gives the same column."""

@@ -104,7 +104,9 @@ def _spread(node: All | Any_) -> Iterator[Node]:
 
 
 def _cost(step: Step) -> int:
-    order = {Group: 0, RowTest: 1, Either: 2, Both: 2, Negated: 3}
+    if isinstance(step, Group):
+        return 0 if step.field is not None else 3  # a keyword is looked for in every column
+    order = {RowTest: 1, Either: 2, Both: 2, Negated: 4}
     return order[type(step)]
 
 
