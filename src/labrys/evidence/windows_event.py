@@ -231,7 +231,7 @@ def _put(found: dict[str, Any], prefix: str, content: Any, depth: int = 12) -> N
         return
     for key, value in content.items():
         if key[:1] in _MARKS:
-            if key.startswith(("xmlns", "@xmlns")):
+            if key in ("xmlns", "@xmlns") or key.startswith(("xmlns:", "@xmlns:")):
                 continue
             if key == "#attributes" and isinstance(value, dict):
                 _put(found, prefix, value, depth)

@@ -26,9 +26,14 @@ def read(source: Source) -> Iterator[Shaped]:
     `_offset` is the running number of the record (or of what should have been one) in the file.
     Checksums are not asked for: a damaged file's events are still evidence.
     """
+    with source.open() as stream:
+        yield from _read(source, stream)
+
+
+def _read(source: Source, stream: BinaryIO) -> Iterator[Shaped]:
     records = Records(source)
     try:
-        take = _parser(source).records_json().__next__
+        take = _parser(source, stream).records_json().__next__
     except Exception as error:
         records.unparsed(0, f"no readable file header: {str(error)[:_REASON]}")
         yield from records.drain()
@@ -53,26 +58,25 @@ def read(source: Source) -> Iterator[Shaped]:
             yield from records.drain()
     if errors >= most_errors:
         records.unparsed(number, "too many unreadable records: the rest of the file was not read")
-    if _cut_off(source):
+    if _cut_off(source.size, stream):
         records.unparsed(number, "the file ends inside a chunk: its last records may be missing")
     yield from records.drain()
 
 
-def _cut_off(source: Source) -> bool:
+def _cut_off(size: int, stream: BinaryIO) -> bool:
     """Whether the file ends inside its header or inside a chunk."""
-    rest = (source.size - _HEADER) % _CHUNK
-    if source.size < _HEADER or not rest:
-        return source.size < _HEADER
-    with source.open() as stream:
-        stream.seek(source.size - rest)
-        return stream.read(4) == b"ElfC"
+    rest = (size - _HEADER) % _CHUNK
+    if size < _HEADER or not rest:
+        return size < _HEADER
+    stream.seek(size - rest)
+    return stream.read(4) == b"ElfC"
 
 
-def _parser(source: Source) -> Any:
+def _parser(source: Source, stream: BinaryIO) -> Any:
     """The parser, on the file itself where that works: it reads faster than through Python."""
     path = str(source.path)
     whole = source.size >= _HEADER and (source.size - _HEADER) % _CHUNK == 0
-    given = path if whole and path.isprintable() else _Padded(source.open(), source.size)
+    given = path if whole and path.isprintable() else _Padded(stream, source.size)
     return PyEvtxParser(given, number_of_threads=1, validate_checksums=False)
 
 

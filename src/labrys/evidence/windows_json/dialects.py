@@ -154,7 +154,8 @@ def _from_dotted_tree(document: Document) -> Event:
     tree: Document = {}
     rest: Document = {}
     for path, value in flatten(document).items():
-        first, *parts = path.split(".", 3)
+        # a field's own name may have dots
+        first, *parts = path.split(".", 2 if path.startswith("Event.EventData.") else -1)
         if first != "Event" or not parts:
             rest[path] = value
             continue

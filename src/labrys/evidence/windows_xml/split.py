@@ -13,7 +13,9 @@ _AGAIN: Final = re.compile(rb"<Event(?:\s[^<>]*+)?>\s*+<System[\s>]")
 _END: Final = b"</Event>"
 _LONGEST_MARK: Final = len(_END)
 # What may stand around events: the declaration, the tags of a root, comments.
-_FRAME: Final = re.compile(rb"<\?[^<>]*+>|</?[A-Za-z][^<>]*+>|<!--[^<>]*+-->|[\s,\x00]++")
+_FRAME: Final = re.compile(
+    rb"<\?[^<>]*+>|</?[A-Za-z][^<>]*+>|<!--(?:[^<>-]|-(?!->))*+-->|[\s,\x00]++"
+)
 _DECLARES: Final = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 Part = tuple[int, bytes | BadRecord]
