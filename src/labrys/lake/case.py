@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from labrys.evidence.unpack.walk import text
 from labrys.lake.ledger import CaseError, Found, Ledger, Segment, SourceRow
 from labrys.lake.segment import LEADING, Written, plan, publish, read, read_all, write
 from labrys.ocsf.schema import FINDING
@@ -106,7 +107,7 @@ class Case:
 
     def known(self, path: Path, stat: os.stat_result) -> SourceRow | None:
         """The source that was read from an unchanged file: same path, size, times and inode."""
-        for row in self._ledger.by_path(str(path.absolute())):
+        for row in self._ledger.by_path(text(str(path.absolute()))):
             same = (row.size, row.mtime_ns, row.inode)
             if same == (stat.st_size, stat.st_mtime_ns, stat.st_ino) and row.state != "partial":
                 return row

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from labrys.detect.contract import RowDetector
 from labrys.errors import LabrysError
 from labrys.evidence.unpack.limits import Limits, Problem
-from labrys.evidence.unpack.walk import discover
+from labrys.evidence.unpack.walk import discover, text
 from labrys.lake.case import Case, Result
 from labrys.lake.ledger import SourceRow
 from labrys.ocsf.schema import FINDING
@@ -74,7 +74,7 @@ def ingest(
     """
     session = _Session(case, reading, detectors, watch)
     bounds = Bounds(case.spool, reading.limits, reading.memory)
-    files = list(session.to_read(discover(paths)))
+    files = list(session.to_read(discover(paths), tuple(_own_names(case.path, paths))))
     watch.found_files(len(files), sum(size for _, _, size in files))
     if not files:
         session.flush()
@@ -112,24 +112,34 @@ class _Session:
         self._changed: dict[tuple[str, str], SourceRow] = {}  # to be committed with the rows
         self._files: dict[str, SourceRow] = {}
         self._plain: set[str] = set()  # files that are a source themselves
+        self._troubled: set[str] = set()  # names of which something could not be read
+        self._offered: set[tuple[str, str]] = set()
         self.names: set[str] = set()
 
-    def to_read(self, found: Iterable[Path | Problem]) -> Iterable[tuple[str, str, int]]:
-        """(path, name, size) of every file that is new or has changed."""
+    def to_read(
+        self, found: Iterable[Path | Problem], own: tuple[str, ...] = ()
+    ) -> Iterable[tuple[str, str, int]]:
+        """(path, name, size) of every file that is new or has changed, but not of the case's own.
+
+        A name that is no UTF-8 becomes text that can be kept; the path stays what it is.
+        """
         for item in found:
+            name = text(str(item)) if isinstance(item, Path) else item.name
+            if name.startswith(own):
+                continue
             if isinstance(item, Problem):
                 self.problem(item)
                 continue
-            name = str(item)
             try:
                 stat = item.stat()
             except OSError as error:
                 self.problem(Problem(name, -1, (error.strerror or str(error)).lower()))
                 continue
-            self.names.add(name)
             known = self._case.known(item, stat)
             if known is not None and known.state in ("done", "duplicate", "unknown"):
+                self.names.add(known.name)  # perhaps named otherwise: from another folder
                 continue
+            self.names.add(name)
             self._files[name] = _file_row(item, name, stat)
             yield str(item), name, stat.st_size
 
@@ -139,6 +149,11 @@ class _Session:
         inside = source.name != offer.file
         if not inside:
             self._plain.add(offer.file)
+        key = (source.name, source.digest)
+        if key in self._offered:  # the process that took it died, and its file is read once more
+            taken = self._open.get(source.name)
+            return taken.batches if taken is not None else None
+        self._offered.add(key)
         asked = replace(
             file,
             name=source.name,
@@ -170,7 +185,7 @@ class _Session:
             row = self._files[name]
             if name not in self._plain:
                 # A file that could not be opened is tried again next time.
-                state = "failed" if (name, "") in self._changed else "done"
+                state = "failed" if name in self._troubled else "done"
                 self._changed[name, row.digest] = replace(row, state=state)
             self._watch.finished(name, row.size)
         if self._gathered.size >= self._reading.flush_bytes:
@@ -203,9 +218,11 @@ class _Session:
         at = f" at offset {problem.offset}" if problem.offset > 0 else ""
         said = f"{problem.reason}{at}"
         self.names.add(problem.name)
+        self._troubled.add(problem.name)
         row = self._open.get(problem.name)
         if row is not None:
-            self._open[problem.name] = replace(row, state="failed", problems=(*row.problems, said))
+            problems = tuple(dict.fromkeys((*row.problems, said)))
+            self._open[problem.name] = replace(row, state="failed", problems=problems)
             self._changed[row.name, row.digest] = self._open[problem.name]
             return
         before = self._changed.get((problem.name, ""))
@@ -247,10 +264,19 @@ def search(detector: RowDetector, tables: Iterable[tuple[str, pa.Table]]) -> lis
     return results
 
 
+def _own_names(case: Path, paths: Sequence[Path]) -> Iterable[str]:
+    """What files in the case's own folder are called, if it lies among the evidence."""
+    real = os.path.realpath(case)
+    for path in paths:
+        root = os.path.realpath(path)
+        if os.path.join(real, "").startswith(os.path.join(root, "")):
+            yield os.path.join(text(str(path / os.path.relpath(real, root))), "")
+
+
 def _file_row(path: Path, name: str, stat: os.stat_result) -> SourceRow:
     return SourceRow(
         name,
-        str(path.absolute()),
+        text(str(path.absolute())),
         stat.st_size,
         stat.st_mtime_ns,
         stat.st_ino,

@@ -1,5 +1,6 @@
 """One scan from paths to incidents: read, search, correlate, join."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Scan:
     detectors: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: float
+    cpu_seconds: float
     time_start: int | None = None
     time_end: int | None = None
 
@@ -100,7 +102,7 @@ def equip(options: Options) -> Equipment:
 
 def scan(case: Case, options: Options, watch: Watcher) -> Scan:
     """Scan `options.paths` into `case`. What is there already is not read again."""
-    begun = time.monotonic()
+    begun = _now()
     watch.step("loading rules")
     tools = equip(options)
     remote = options.engine != "duckdb"
@@ -126,15 +128,14 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
         if engine is not None:
             engine.close()
     watch.step("joining findings")
-    sources = tuple(row for row in _sources(case) if _belongs(row.name, names))
-    return _concluded(case, tools, sources, tuple(notes), begun)
+    return _concluded(case, tools, _named(_sources(case), names), tuple(notes), begun)
 
 
 def reopened(case: Case) -> Scan:
     """What earlier scans of a case came to, from what they found; nothing is read again."""
     nothing = RuleSet("", (), (), (), ())
     tools = Equipment(nothing, None, (), ())
-    return _concluded(case, tools, tuple(_sources(case)), (), time.monotonic())
+    return _concluded(case, tools, tuple(_sources(case)), (), _now())
 
 
 def _concluded(
@@ -142,12 +143,13 @@ def _concluded(
     tools: Equipment,
     sources: tuple[SourceRow, ...],
     notes: tuple[str, ...],
-    begun: float,
+    begun: tuple[float, float],
 ) -> Scan:
     current = tools.current()
     findings = unique(case.findings(current or None))
     findings = findings.filter(pc.not_equal(findings["detector"], MATCH))
     parts = case.segments()
+    now, cpu = _now()
     return Scan(
         case=case.path,
         sources=sources,
@@ -157,12 +159,18 @@ def _concluded(
         rules=tools.rules,
         detectors=tuple(current),
         notes=notes,
-        seconds=time.monotonic() - begun,
+        seconds=now - begun[0],
+        cpu_seconds=cpu - begun[1],
         time_start=min(
             (part.time_min for part in parts if part.time_min is not None), default=None
         ),
         time_end=max((part.time_max for part in parts if part.time_max is not None), default=None),
     )
+
+
+def _now() -> tuple[float, float]:
+    """Seconds on the clock, and of processor time with that of the workers that have ended."""
+    return time.monotonic(), sum(os.times()[:4])
 
 
 def _sources(case: Case) -> list[SourceRow]:
@@ -173,5 +181,9 @@ def _wanted(detector: str, options: Options) -> bool:
     return not options.only or detector in options.only
 
 
-def _belongs(name: str, names: frozenset[str]) -> bool:
-    return name in names or name.partition("!/")[0] in names
+def _named(rows: list[SourceRow], names: frozenset[str]) -> tuple[SourceRow, ...]:
+    """The sources of these names, what is in them, and what they are copies of."""
+    mine = [row for row in rows if row.name in names or row.name.partition("!/")[0] in names]
+    known = {row.name for row in mine}
+    originals = {row.same_as for row in mine if row.state == "duplicate"} - known
+    return (*mine, *(row for row in rows if row.name in originals))
