@@ -2,6 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Final
+
+_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -11,15 +14,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     try:
         app(args=None if arguments is None else list(arguments), prog_name="labrys")
+    except SystemExit as done:
+        if done.code == _INTERRUPTED:
+            sys.stderr.write("labrys: interrupted; what was read is kept, run it again to go on\n")
+        raise
     except LabrysError as error:
         sys.stderr.write(f"labrys: {shown(str(error))}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("labrys: interrupted; what was read is kept, run it again to go on\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         if "--debug" in (arguments or sys.argv):
             raise

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from labrys.cli import shown
+from labrys.cli.stream import say
 
 _EXTRAS = {
     "ml": ("lightgbm", "sklearn", "onnxruntime"),
@@ -57,11 +58,11 @@ def command(
     if as_json:
         import orjson
 
-        sys.stdout.write(orjson.dumps([asdict(line) for line in lines]).decode() + "\n")
+        say(orjson.dumps([asdict(line) for line in lines]).decode() + "\n")
     else:
-        for line in lines:
-            mark = {"ok": "+", "missing": "-", "bad": "!"}[line.state]
-            sys.stdout.write(shown(f"{mark} {line.part:9} {line.name:24} {line.detail}\n"))
+        marks = {"ok": "+", "missing": "-", "bad": "!"}
+        drawn = (f"{marks[one.state]} {one.part:9} {one.name:24} {one.detail}\n" for one in lines)
+        say(shown("".join(drawn)))
     if any(line.state == "bad" for line in lines):
         raise typer.Exit(1)
 

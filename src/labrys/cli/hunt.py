@@ -1,16 +1,24 @@
 """`labrys hunt`: SQL over the evidence of a case."""
 
+import shutil
 import sys
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from labrys.cli import shown
+from labrys.cli.output import spelled
+from labrys.cli.stream import Stream, named, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_NARROWEST: Final = 8
+"""Characters that a column needs to be read."""
 
 
 class Form(StrEnum):
@@ -66,11 +74,14 @@ def _write(reader: "pa.RecordBatchReader", form: Form, out: Path | None, most: i
     if form is Form.PARQUET and out is not None:
         import pyarrow.parquet as pq
 
-        with pq.ParquetWriter(out, reader.schema, compression="zstd") as writer:
+        with (
+            named(str(out)),
+            pq.ParquetWriter(out, reader.schema, compression="zstd") as writer,
+        ):
             for batch in reader:
                 writer.write_batch(batch)
         return
-    with out.open("w", encoding="utf-8") if out else _Standard() as stream:
+    with opened(out) as stream:
         {
             Form.TABLE: _table,
             Form.CSV: _csv,
@@ -79,35 +90,47 @@ def _write(reader: "pa.RecordBatchReader", form: Form, out: Path | None, most: i
         }[form](reader, stream, most)
 
 
-class _Standard:
-    """Standard output as a context that stays open."""
+def _table(reader: "pa.RecordBatchReader", stream: Stream, most: int) -> None:
+    names = reader.schema.names
+    kept: list[list[str]] = []
+    count = 0
+    for batch in reader:
+        count += batch.num_rows
+        if not most or len(kept) < most:
+            rows = batch.slice(0, most - len(kept) if most else batch.num_rows)
+            kept += [[_cell(value) for value in row.values()] for row in rows.to_pylist()]
+    width = shutil.get_terminal_size((100, 40)).columns
+    draw = _grid if len(names) * _NARROWEST <= width else _down
+    stream.write(draw([shown(name) for name in names], kept, width))
+    if most and count > most:
+        sys.stderr.write(f"labrys: {count:,} rows, {most} shown; --rows 0 shows all\n")
 
-    def __enter__(self) -> Any:
-        return sys.stdout
 
-    def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
-
-
-def _table(reader: "pa.RecordBatchReader", stream: Any, most: int) -> None:
+def _grid(names: list[str], rows: list[list[str]], width: int) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in reader.schema.names:
-        drawn.add_column(Text(shown(name)), overflow="fold")
-    count = 0
-    for batch in reader:
-        for row in batch.to_pylist():
-            count += 1
-            if not most or count <= most:
-                drawn.add_row(*(Text(_cell(value)) for value in row.values()))
-    console = Console(file=stream, soft_wrap=False)
-    console.print(drawn)
-    if most and count > most:
-        sys.stderr.write(f"labrys: {count:,} rows, {most} shown; --rows 0 shows all\n")
+    for name in names:
+        drawn.add_column(Text(name), overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    text = StringIO()
+    Console(file=text, width=width, color_system=None, soft_wrap=False).print(drawn)
+    return text.getvalue()
+
+
+def _down(names: list[str], rows: list[list[str]], _width: int) -> str:
+    """More columns than fit beside each other: each row as lines, without what is empty."""
+    wide = max(map(len, names))
+    made = []
+    for number, row in enumerate(rows, start=1):
+        made.append(f"row {number}\n")
+        cells = zip(names, row, strict=True)
+        made.extend(f"  {name:{wide}}  {value}\n" for name, value in cells if value)
+    return "".join(made) or f"no rows; columns: {', '.join(names)}\n"
 
 
 def _cell(value: Any) -> str:
@@ -119,24 +142,22 @@ def _cell(value: Any) -> str:
     return shown(text if len(text) <= 300 else text[:299] + "…").replace("\n", "\\n")
 
 
-def _csv(reader: "pa.RecordBatchReader", stream: Any, _most: int) -> None:
+def _csv(reader: "pa.RecordBatchReader", stream: Stream, _most: int) -> None:
     import csv
 
+    from labrys.report.csv import cell
+
     writer = csv.writer(stream)
-    writer.writerow(reader.schema.names)
+    writer.writerow([cell(name) for name in reader.schema.names])
     for batch in reader:
         for row in batch.to_pylist():
-            writer.writerow([_harmless(value) for value in row.values()])
+            values = row.values()
+            writer.writerow(
+                [cell("; ".join(map(str, v)) if isinstance(v, list) else v) for v in values]
+            )
 
 
-def _harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
-
-
-def _json(reader: "pa.RecordBatchReader", stream: Any, _most: int) -> None:
+def _json(reader: "pa.RecordBatchReader", stream: Stream, _most: int) -> None:
     first = True
     stream.write("[")
     for line in _objects(reader):
@@ -145,7 +166,7 @@ def _json(reader: "pa.RecordBatchReader", stream: Any, _most: int) -> None:
     stream.write("\n]\n")
 
 
-def _ndjson(reader: "pa.RecordBatchReader", stream: Any, _most: int) -> None:
+def _ndjson(reader: "pa.RecordBatchReader", stream: Stream, _most: int) -> None:
     for line in _objects(reader):
         stream.write(line + "\n")
 
@@ -155,4 +176,4 @@ def _objects(reader: "pa.RecordBatchReader") -> Any:
 
     for batch in reader:
         for row in batch.to_pylist():
-            yield orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            yield spelled(orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS)).decode()

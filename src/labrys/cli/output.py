@@ -1,16 +1,17 @@
 """Writes what a scan came to, in the format asked for."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Final
 
+from labrys.cli.stream import opened
 from labrys.errors import LabrysError
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from labrys.report.contents import Report
     from labrys.report.summary import Summary
     from labrys.scan.run import Scan
+
+
+_ACTING: Final = re.compile(
+    "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 
 
 class Form(StrEnum):
@@ -32,6 +38,9 @@ class Form(StrEnum):
     TIMESKETCH = "timesketch"
 
 
+_JSON: Final = (Form.NDJSON, Form.STIX, Form.NAVIGATOR, Form.TIMESKETCH)
+
+
 def report_of(case: "Case", scan: "Scan", form: Form) -> "Report":
     """The contents of a report; the page also shows the fields of the records it refers to."""
     from labrys.cli.records import evidence_fields
@@ -44,10 +53,11 @@ def report_of(case: "Case", scan: "Scan", form: Form) -> "Report":
 def summary_of(scan: "Scan") -> "Summary":
     """What was read, what could not be, and what ran."""
     import labrys
+    from labrys.evidence.unpack.walk import text
     from labrys.report.summary import DetectorRun, Problem, RuleRejected, SourceRead, Summary
 
     problems = [Problem(row.name, text) for row in scan.sources for text in row.problems]
-    problems += [Problem(str(scan.case), note) for note in scan.notes]
+    problems += [Problem(text(str(scan.case)), note) for note in scan.notes]
     partial = [row for row in scan.sources if row.state == "partial"]
     problems += [Problem(row.name, "read in part; scan again to go on") for row in partial]
     duplicates = [row for row in scan.sources if row.state == "duplicate"]
@@ -61,7 +71,7 @@ def summary_of(scan: "Scan") -> "Summary":
     rules = {"sigma": len(scan.rules.rules), "sigma.correlation": len(scan.rules.correlations)}
     return Summary(
         version=labrys.__version__,
-        case=str(scan.case),
+        case=text(str(scan.case)),
         time_start=scan.time_start,
         time_end=scan.time_end,
         sources=tuple(
@@ -80,7 +90,7 @@ def summary_of(scan: "Scan") -> "Summary":
             RuleRejected(one.path, one.title, one.reason, one.waiting)
             for one in scan.rules.rejected
         ),
-        seconds={"whole scan": scan.seconds},
+        seconds={"whole scan": scan.cpu_seconds},
         omitted=tuple(omitted),
     )
 
@@ -120,22 +130,14 @@ def write(report: "Report", form: Form, out: Path | None) -> None:
         pieces = draw(report, width=width, color=color)
     else:
         pieces = import_module(f"labrys.report.{form.value}").write(report)
-    with _opened(out) as stream:
+    if form in _JSON:
+        pieces = map(spelled, pieces)
+    with opened(out) as stream:
         for piece in pieces:
             stream.write(piece)
 
 
-@contextmanager
-def _opened(out: Path | None) -> Iterator[BinaryIO]:
-    """The file, complete or not there at all; or standard output."""
-    if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        with draft.open("wb") as stream:
-            yield stream
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+def spelled(json: bytes) -> bytes:
+    """JSON that says the same, with what acts on a terminal or reorders a line as `\\u…`."""
+    made = _ACTING.sub(lambda found: f"\\u{ord(found.group()):04x}", json.decode())
+    return made.encode()

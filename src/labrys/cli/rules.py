@@ -1,12 +1,12 @@
 """`labrys rules`: what is loaded, what is not, and exactly why."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from labrys.cli import shown
+from labrys.cli.stream import say
 
 app = typer.Typer(help="Sigma rules: check them before you rely on them.", no_args_is_help=True)
 
@@ -35,16 +35,18 @@ def check(
     if as_json:
         import orjson
 
-        sys.stdout.write(orjson.dumps(counted, option=orjson.OPT_INDENT_2).decode() + "\n")
+        say(orjson.dumps(counted, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
+        lines = []
         for one in made:
             for reason in (*([one.reason] if one.reason else []), *one.warnings):
                 state = one.state if one.reason else "warning"
-                sys.stdout.write(shown(f"{state:9} {one.path}: {one.title}: {reason}\n"))
-        sys.stdout.write(
+                lines.append(f"{state:9} {one.path}: {one.title}: {reason}\n")
+        lines.append(
             f"{counted['loaded']} loaded, {counted['waiting']} waiting for a list, "
             f"{counted['rejected']} rejected, {counted['warned']} with a warning, "
             f"{counted['backtracking']} with an expression that may be slow\n"
         )
+        say(shown("".join(lines)))
     if counted["rejected"]:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labrys.cli import shown
 from labrys.cli.output import Form
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def command(
         write(report, form, out)
     if not quiet:
         sys.stderr.write(
-            f"labrys: {done.seconds:.1f} s; the case is {case_path} "
-            f'(ask it: labrys hunt --lake {case_path} "SELECT …")\n'
+            f"labrys: {done.seconds:.1f} s; the case is {shown(str(case_path))} "
+            f'(ask it: labrys hunt --lake {shown(str(case_path))} "SELECT …")\n'
         )
     if done.inconclusive:
         raise typer.Exit(1)
