@@ -1,6 +1,7 @@
 """Reads Windows events that some tool wrote as JSON, one a line or in any other arrangement."""
 
 import io
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -13,6 +14,11 @@ from labrys.evidence.windows_json import dialects
 
 _LOOK_AT: Final = 5
 _MARK: Final = b'"Event"'
+_SPACE: Final = b"\xef\xbb\xbf \t\r\n"
+_MARKS: Final = (
+    re.compile(rb'"(?:EventID|event_id)"\s*:'),
+    re.compile(rb'"(?:Channel|channel|Provider)"\s*:'),
+)
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -22,8 +28,9 @@ def sniff(head: bytes, name: str) -> float:
         for _, raw in islice(json_stream.objects(io.BytesIO(head)), _LOOK_AT)
         if isinstance(raw, bytes)
     ]
-    if not documents:
-        return 0.0
+    if not documents:  # the first record may be longer than what we are shown
+        begun = head.lstrip(_SPACE).startswith((b"{", b"["))
+        return 0.6 if begun and all(mark.search(head) for mark in _MARKS) else 0.0
     known = [dialects.is_event(document) for document in documents]
     return 0.5 + 0.45 * sum(known) / len(known) if any(known) else 0.0
 

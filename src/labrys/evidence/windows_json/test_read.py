@@ -1,0 +1,115 @@
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labrys.evidence.records import Source
+from labrys.evidence.windows_json.read import read, sniff
+
+HERE = Path(__file__).parent
+SAMPLES = sorted((HERE / "samples").iterdir())
+
+
+def source(path: Path) -> Source:
+    raw = path.read_bytes()
+    return Source(path, path.name, hashlib.sha256(raw).hexdigest(), len(raw))
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [
+        {"shape": shape} | {name: value for name, value in row.items() if value is not None}
+        for shape, batch in read(source(path))
+        for row in batch.to_pylist()
+    ]
+
+
+def read_bytes(raw: bytes) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        path.write_bytes(raw)
+        return rows(path)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_a_sample_reads_as_its_golden_output(path: Path) -> None:
+    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
+    golden = HERE / "golden" / f"{path.name}.jsonl"
+    if os.environ.get("LABRYS_WRITE_GOLDEN"):
+        golden.write_text(found, "utf-8")
+    assert found == golden.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_a_sample_is_known_by_its_content(path: Path) -> None:
+    assert sniff(path.read_bytes(), "x") > 0.7
+
+
+def test_other_json_is_left_to_others() -> None:
+    assert sniff(b'{"eventVersion":"1.08","eventName":"x","eventID":"y"}\n', "x") == 0.0
+    assert sniff(b'{"EventID":1,"other":2}', "x") == 0.0
+    assert sniff(b'[{"a":1}]', "x") == 0.0
+    assert sniff(b"Event", "x.json") == 0.0
+    assert sniff(b"", "x.json") == 0.0
+
+
+def test_an_event_longer_than_what_is_sniffed_is_known() -> None:
+    text = b'{"EventID":1,"Channel":"Security","Message":"' + b"x" * 100_000 + b'"}'
+    assert sniff(text[: 64 << 10], "x") > 0.4
+
+
+@pytest.mark.parametrize(
+    ("fields", "time"),
+    [
+        (
+            {"EventTime": "2024-05-06 09:08:09", "@timestamp": "2024-05-06T07:08:10Z"},
+            1_714_979_290_000,
+        ),
+        ({"EventTime": "2024-05-06 09:08:09"}, 1_714_986_489_000),
+        (
+            {"EventTime": "2024-05-06T09:08:09+02:00", "@timestamp": "2024-05-06T07:09:00Z"},
+            1_714_979_289_000,
+        ),
+        ({"TimeCreated": "2024-05-06 07:08:09.500"}, 1_714_979_289_500),
+        ({"TimeCreated": {"value": 1}}, None),
+        ({}, None),
+    ],
+)
+def test_a_time_with_its_zone_is_believed_before_one_without(
+    fields: dict[str, Any], time: int | None
+) -> None:
+    text = json.dumps({"EventID": 1, "Channel": "Security", **fields})
+    (row,) = read_bytes(text.encode())
+    assert row.get("_time") == time
+
+
+def test_what_no_dialect_expects_is_kept() -> None:
+    text = json.dumps(
+        {
+            "EventID": 1,
+            "Channel": "Security",
+            "_id": "theirs",
+            "nested": {"a": [1, {"b": 2}]},
+            "Keywords": "a, b",
+            "TimeCreated": [],
+        }
+    )
+    (row,) = read_bytes(text.encode())
+    assert row["__id"] == "theirs"
+    assert (row["nested.a"], row["nested.a.b"], row["Keywords"]) == ("1", "2", "a, b")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_damage_is_reported_not_raised(data: st.DataObject) -> None:
+    raw = bytearray(data.draw(st.sampled_from(SAMPLES)).read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw)))
+        raw[at : at + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
+    sniff(bytes(raw), "x")
+    assert read_bytes(bytes(raw)) == read_bytes(bytes(raw))
