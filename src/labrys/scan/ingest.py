@@ -1,7 +1,9 @@
 """Reads evidence into the case: worker processes parse, this process keeps and searches."""
 
 import os
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -238,14 +240,28 @@ class _Session:
         if not tables and not changed:
             return
         results = [made for each in self._detectors for made in search(each, tables.items())]
-        try:
+        with writing(self._case):
             self._case.commit(tables, changed, results)
-        except OSError as error:
-            raise DiskFull(f"{self._case.path}: cannot be written ({error.strerror})") from error
         self._watch.kept(
             sum(table.num_rows for table in tables.values()),
             sum(result.table.num_rows for result in results),
         )
+
+
+@contextmanager
+def writing(case: Case) -> Iterator[None]:
+    """Within it, what the disk of the case refuses is `DiskFull`; what is in it stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # not from the disk: Arrow could not make sense of a file
+            raise
+        reason = error.strerror or str(error)
+    except sqlite3.OperationalError as error:
+        reason = str(error)
+    else:
+        return
+    raise DiskFull(f"{case.path}: cannot be written ({reason})")
 
 
 def search(detector: RowDetector, tables: Iterable[tuple[str, pa.Table]]) -> list[Result]:

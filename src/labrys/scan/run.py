@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from labrys.scan.detection import (
     search_rest,
     unique,
 )
-from labrys.scan.ingest import CONTAINER, DiskFull, Reading, Watcher, ingest
+from labrys.scan.ingest import CONTAINER, DiskFull, Reading, Watcher, ingest, writing
 from labrys.scan.rules import load
 from labrys.triage import Triage, incidents
 
@@ -105,16 +105,26 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
     begun = _now()
     watch.step("loading rules")
     tools = equip(options)
-    remote = options.engine != "duckdb"
     notes: list[str] = []
     watch.step("finding evidence")
     try:
-        at_once = () if remote else tools.rows
+        at_once = tools.rows if options.engine == "duckdb" else ()
         names = ingest(case, options.paths, options.reading, at_once, watch)
     except DiskFull as full:
         notes.append(f"{full}: the rest was not read; free some space and scan again")
         names = frozenset(row.name for row in case.sources())
-    engine = connect(case, options.engine) if remote else None
+    try:
+        with writing(case):
+            notes.extend(_detect(case, tools, options.engine, watch))
+    except DiskFull as full:
+        notes.append(f"{full}: not everything was searched; free some space and scan again")
+    watch.step("joining findings")
+    return _concluded(case, tools, _named(_sources(case), names), tuple(notes), begun)
+
+
+def _detect(case: Case, tools: Equipment, at: str, watch: Watcher) -> Iterator[str]:
+    """Run what has not yet run on all there is; what the user must know about it."""
+    engine = connect(case, at) if at != "duckdb" else None
     try:
         if engine is None:
             search_rest(case, tools.rows, watch)
@@ -122,13 +132,11 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
             search_remotely(case, engine, tools.rows, watch)
         run_windows(case, engine, tools.windows, watch)
         if tools.sigma is not None:
-            made = run_correlations(case, tools.rules, tools.sigma, watch)
-            notes.extend(f"correlation {uid} cannot run: {why}" for uid, why in made)
+            for uid, why in run_correlations(case, tools.rules, tools.sigma, watch):
+                yield f"correlation {uid} cannot run: {why}"
     finally:
         if engine is not None:
             engine.close()
-    watch.step("joining findings")
-    return _concluded(case, tools, _named(_sources(case), names), tuple(notes), begun)
 
 
 def reopened(case: Case) -> Scan:

@@ -7,6 +7,7 @@ it has not yet sent as a `Round` did not happen, so it may be killed at any inst
 import resource
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -108,18 +109,13 @@ def serve(pipe: Connection, bounds: Bounds) -> None:
     """Read the tasks that arrive until the pipe closes."""
     _limit(bounds.memory)
     state = _State(pipe, bounds)
-    while True:
-        try:
-            task = pipe.recv()
-        except (EOFError, OSError):
-            return
-        if task is None:
-            return
-        for path, name in task.files:
-            _read_file(state, Path(path), name, task.skip)
-            state.finished.append(name)
-        _send_round(state)
-        pipe.send(None)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other end is gone
+        while (task := pipe.recv()) is not None:
+            for path, name in task.files:
+                _read_file(state, Path(path), name, task.skip)
+                state.finished.append(name)
+            _send_round(state)
+            pipe.send(None)
 
 
 def _limit(memory: int) -> None:
