@@ -18,15 +18,15 @@ from labrys.evidence.records import LEADING, MULTI, MULTI_PICTURE, UNPARSED, Sha
 
 BLOCK: Final = 8 << 20
 MAX_LINE: Final = 16 << 20
+MAX_LINES: Final = 100_000
 RAW: Final = 4096
 _RESERVED: Final = frozenset([*LEADING.names, "_shape"])
-_CUT: Final = "line longer than 16 MiB: the rest of it is left out"
 
 Offsets = npt.NDArray[np.int64]
 
 
 def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[tuple[int, bytes]]:
-    """The stream as (offset, whole lines), about `size` bytes at a time.
+    """The stream as (offset, whole lines), about `size` bytes or `MAX_LINES` lines at a time.
 
     A line longer than `MAX_LINE` comes out alone and cut to that length, without a newline.
     """
@@ -34,14 +34,23 @@ def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[tuple[int, bytes]]:
     while data := stream.read(size):
         data = rest + data
         end = data.rfind(b"\n") + 1
-        if end:
-            yield offset, data[:end]
+        yield from _not_too_many(offset, data[:end])
         offset, rest = offset + end, data[end:]
         if len(rest) > MAX_LINE:
             yield offset, rest[:MAX_LINE]
             offset, rest = _next_line(stream, offset + len(rest), size)
     if rest:
         yield offset, rest
+
+
+def _not_too_many(offset: int, lines: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    if lines.count(b"\n") > MAX_LINES:
+        for start in line_starts(lines)[MAX_LINES::MAX_LINES].tolist():
+            yield offset + at, lines[at:start]
+            at = start
+    if at < len(lines):
+        yield offset + at, lines[at:]
 
 
 def _next_line(stream: BinaryIO, offset: int, size: int) -> tuple[int, bytes]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,8 @@ def test_ids_are_of_the_content_and_offsets_point_at_it(name: str, path: Path) -
     assert all(row.startswith(f"{digest}-") for row in ids)
     offsets = [row["_offset"] for row in rows]
     assert offsets == sorted(offsets)
-    assert 0 <= offsets[0] and offsets[-1] < path.stat().st_size
+    assert offsets[0] >= 0
+    assert offsets[-1] < path.stat().st_size
 
 
 @pytest.mark.parametrize("head", [b"", b"\x00\x01\x02\x03" * 100, bytes(range(256)) * 20])
@@ -132,8 +132,3 @@ def test_mutated_samples_never_raise_and_read_the_same_twice(
         lines = [line for line in data.split(b"\n") if line.strip(b' \t\r,"\x1e[]{}')]
         headed = name in ("zeek", "csv_table")
         assert rows or len(lines) <= 12 * headed + 1
-
-
-def all_text(rows: list[dict[str, Any]]) -> Iterator[str]:
-    for row in rows:
-        yield from (value for key, value in row.items() if not key.startswith("_"))

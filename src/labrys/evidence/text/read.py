@@ -14,7 +14,7 @@ _CONTROL: Final = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _HIGH: Final = bytes(range(0x80, 0x100))
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST_CONTROL: Final = 0.02
-_MOST_HIGH: Final = 0.3
+_MOST_HIGH: Final = 0.7  # as in Japanese or Cyrillic text of before UTF-8
 
 _DATE_FIRST: Final = re.compile(
     r"(?:<\d{1,3}>(?:\d )?)?[\[(\"']?("

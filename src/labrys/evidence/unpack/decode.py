@@ -139,7 +139,7 @@ def compressed(file: BinaryIO, kind: str, memory: int) -> Iterator[Chunk]:
     feed = Feed(file)
     while True:
         yield from decoded(make(), feed)
-        if not feed.skip_zeros():
+        if not feed.skip_padding():
             return
         if not feed.starts_with(magics):
             raise Broken(f"something else follows the compressed data at byte {feed.at}")
@@ -173,10 +173,10 @@ class Feed:
         """What was read too much."""
         self._back = bytes(data) + self._back
 
-    def skip_zeros(self) -> bool:
-        """Pass over zero bytes (padding); whether anything follows."""
+    def skip_padding(self) -> bool:
+        """Pass over zero bytes and line ends; whether anything follows."""
         while data := self.read(_IN):
-            if rest := data.lstrip(b"\x00"):
+            if rest := data.lstrip(b"\x00\r\n"):
                 self.give_back(rest)
                 return True
         return False

@@ -111,7 +111,7 @@ def test_compressed_files_are_known_by_content(packed: bytes, inner: str) -> Non
     more, problems = opened(packed + b"garbage", name="b")
     assert more == {"b!/b": NOISE}
     assert problems["b!/b"].startswith("something else follows the compressed data at byte")
-    assert opened(packed + bytes(1024), name="b") == ({"b!/b": NOISE}, {})
+    assert opened(packed + bytes(1024) + b"\n", name="b") == ({"b!/b": NOISE}, {})
 
 
 def test_xz_padding_and_zstd_skippable_frames_are_passed_over() -> None:

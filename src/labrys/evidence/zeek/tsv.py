@@ -16,7 +16,9 @@ from labrys.evidence.timestamps import EARLIEST, LATEST, ROUNDING, parse
 from labrys.evidence.zeek import paths
 from labrys.evidence.zeek.header import Header
 
-_MAX_HEADERS: Final = 1_000
+_HASH: Final = 0x23
+_FREE_HEADERS: Final = 1_000
+_BYTES_PER_HEADER: Final = 256  # any real header and its row have more: only an attack is denied
 _HEX: Final = re.compile(rb"((?:\\x[0-9a-fA-F]{2})+)|(\\\\)")
 _ODD_BACKSLASHES: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?![\\x])")
 
@@ -30,43 +32,54 @@ def read(source: Source) -> Iterator[Shaped]:
 
 
 class _Reader:
-    """Knows the header in force and the rows that wait under it."""
+    """Knows the header in force, and the rows that wait under it."""
 
     def __init__(self, source: Source) -> None:
         self._batches = Batches(source)
         self._name = source.name
         self._header = Header()
         self._headers = 0
-        self._waiting: list[tuple[int, bytes]] = []
+        self._denied = False
+        self._rows: list[bytes] = []
+        self._starts: list[Offsets] = []
 
     def block(self, offset: int, block: bytes) -> Iterator[Shaped]:
         """The rows of some whole lines."""
-        at = 3 if offset == 0 and block.startswith(b"\xef\xbb\xbf") else 0
-        while at < len(block):
-            if block.startswith(b"#", at):
-                end = block.find(b"\n", at) % (len(block) + 1)
-                header = self._header.after(block[at:end])
-                if header != self._header:
-                    yield from self._rows()
-                    self._header = header
-                    self._headers += header.fields != () and header.types != ()
-                at = end + 1
-            else:
-                end = block.find(b"\n#", at) + 1 or len(block)
-                self._waiting.append((offset + at, block[at:end]))
-                at = end
-        yield from self._rows()
+        starts = delimited.line_starts(block)
+        if offset == 0 and block.startswith(b"\xef\xbb\xbf"):
+            starts[0] = 3
+        begins = np.append(starts, len(block))
+        comments = np.flatnonzero(np.frombuffer(block, np.uint8)[starts] == _HASH)
+        row = 0
+        for comment in comments.tolist():
+            self._wait(block, begins[row : comment + 1], offset)
+            header = self._header.after(block[begins[comment] : begins[comment + 1]])
+            if header != self._header:
+                if not self._denied:
+                    yield from self._flush()
+                self._denied = self._headers >= _FREE_HEADERS + offset // _BYTES_PER_HEADER
+                self._header = header
+            row = comment + 1
+        self._wait(block, begins[row:], offset)
+        yield from self._flush()
+        self._denied = False
 
-    def _rows(self) -> Iterator[Shaped]:
+    def _wait(self, block: bytes, begins: Offsets, offset: int) -> None:
+        """Keep the rows that begin there, all but the last place, until a flush."""
+        if len(begins) > 1:
+            self._rows.append(block[begins[0] : begins[-1]])
+            self._starts.append(begins[:-1] + offset)
+
+    def _flush(self) -> Iterator[Shaped]:
         """The rows that waited, under the header in force."""
-        if not self._waiting:
+        if not self._rows:
             return
-        pieces, self._waiting = self._waiting, []
-        body = b"".join(piece for _, piece in pieces)
-        starts = np.concatenate([delimited.line_starts(piece) + offset for offset, piece in pieces])
+        body, starts = b"".join(self._rows), np.concatenate(self._starts)
+        self._rows, self._starts = [], []
         first = self._batches.take(len(starts))
         header = self._header
-        if not header.usable or self._headers > _MAX_HEADERS:
+        self._headers += 1
+        if not header.usable or self._denied:
             reason = "no usable #fields line before this row"
             yield from self._unparsed(body, range(len(starts)), starts, first, reason)
             return
