@@ -121,7 +121,6 @@ class Records:
         self._pending = self._size = 0
         for shape in shapes:
             columns = _joined(packed.pop(shape))
-            columns["_source"] = _repeated(self._source.name, len(columns["_id"]))
             yield shape, pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
     def _begin(self, shape: str) -> "tuple[str, list[_Row]]":
@@ -136,14 +135,19 @@ class Records:
         """Turn rows into columns: soon after they were read, while their values are at hand."""
         numbers, times, offsets, hosts, fields = zip(*rows, strict=True)
         prefix = self._prefix
+        texts: dict[str, Sequence[str | None]] = {
+            "_id": [f"{prefix}{number}" for number in numbers],
+            "_source": [self._source.name] * len(rows),
+            "_host": hosts,
+        }
         packed: _Columns = {
-            "_id": pa.array([f"{prefix}{number}" for number in numbers], pa.string()),
+            "_id": _ABSENT,
             "_time": pa.array([_int64(value) for value in times], pa.int64()),
             "_source": _ABSENT,
             "_offset": pa.array(offsets, pa.int64()),
-            "_host": column(hosts),
+            "_host": _ABSENT,
         }
-        packed.update(_columns(fields, self._names.setdefault(shape, {})))
+        packed.update(_columns(fields, self._names.setdefault(shape, {}), texts))
         self._packed.setdefault(shape, []).append(packed)
 
 
@@ -164,11 +168,14 @@ def _int64(value: int | None) -> int | None:
     return value if value is None or -_INT64 <= value <= _INT64 else None
 
 
-def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
-    """The rows' fields as arrays by name; `known` are the batch's names so far.
+def _columns(
+    fields: Sequence[Fields], known: dict[str, None], plain: dict[str, Sequence[str | None]]
+) -> _Columns:
+    """The rows' fields, and columns of text that are there already (`plain`), as arrays by name.
 
-    The plain columns become one array, end to end, of which each column is a slice: that costs a
-    third of making them one by one.
+    `known` are the names that the batch has so far.
+    The columns of text become one array, end to end, of which each is a slice: that costs a third
+    of making them one by one.
     """
     layouts = dict.fromkeys(map(tuple, fields))
     names = tuple(dict.fromkeys(chain.from_iterable(layouts)))
@@ -190,7 +197,6 @@ def _columns(fields: Sequence[Fields], known: dict[str, None]) -> _Columns:
                 by_name[name][at] = value
         values = list(by_name.values())
     made: _Columns = {}
-    plain: dict[str, Sequence[str | None]] = {}
     for name, cells in zip(names, values, strict=True):
         if name in _RESERVED:
             name = f"_{name}"
@@ -242,12 +248,6 @@ def _joined(parts: list[_Columns]) -> _Columns:
         )
         for name in names
     }
-
-
-def _repeated(text: str, length: int) -> pa.Array:
-    if length < _PACK:
-        return pa.array([text] * length, pa.string())
-    return pa.repeat(pa.scalar(text, pa.string()), length)
 
 
 def column(values: Sequence[Any]) -> pa.Array:
