@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -187,13 +188,17 @@ class Case:
         self, segment: Segment, shape: str, columns: Collection[str] | None = None
     ) -> pa.Table:
         """The rows of one shape in a segment, under the source's own column names."""
-        self._require_file(segment.file)
-        return read(segment.file, segment.places[shape], columns=columns)
+        if not segment.file.is_file():
+            raise _missing(segment.file)
+        with _whole(segment.file):
+            return read(segment.file, segment.places[shape], columns=columns)
 
     def tables(self, segment: Segment) -> Iterator[tuple[str, pa.Table]]:
         """Every shape of a segment with its rows."""
-        self._require_file(segment.file)
-        yield from read_all(segment.file, segment.places)
+        if not segment.file.is_file():
+            raise _missing(segment.file)
+        with _whole(segment.file):
+            yield from read_all(segment.file, segment.places)
 
     def shapes(self) -> dict[str, Shape]:
         """Every shape in the case, in the order of names."""
@@ -274,7 +279,8 @@ class Case:
                 wanted.setdefault(row.file, set()).add(row.detector)
         tables = [FINDING.empty_table()]
         for file, detectors in wanted.items():
-            table = pq.read_table(self._findings / file, schema=FINDING)
+            with _whole(self._findings / file):
+                table = pq.read_table(self._findings / file, schema=FINDING)
             keep = pc.is_in(table["detector"], value_set=pa.array(sorted(detectors)))
             tables.append(table.filter(keep))
         return pa.concat_tables(tables)
@@ -302,11 +308,16 @@ class Case:
         if self._lock is None:
             raise CaseError(f"{self.path}: opened for reading only")
 
-    def _require_file(self, file: Path) -> None:
-        if not file.is_file():
-            raise CaseError(
-                f"{file}: missing, although the ledger lists it; restore it from a copy"
-            )
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Within it, damage to a file of the case is a `CaseError`; that it is missing is not."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise CaseError(f"{file}: damaged ({error}); restore it from a copy") from error
 
 
 def _missing(file: Path) -> CaseError:
@@ -359,7 +370,10 @@ def _require(path: Path, *, create: bool) -> None:
         raise CaseError(f"{path}: no labrys case here; `labrys scan` makes one")
     if path.exists() and any(name.name != "lock" for name in path.iterdir()):
         raise CaseError(f"{path}: a folder with other things in it; give a new name for the case")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaseError(f"{path}: cannot be made ({error.strerror}); name another place") from error
 
 
 def _lock(path: Path) -> IO[bytes]:
@@ -368,7 +382,10 @@ def _lock(path: Path) -> IO[bytes]:
     resolved = path.resolve()
     if resolved in _open_here:
         raise CaseError(busy)
-    stream = (path / "lock").open("ab")
+    try:
+        stream = (path / "lock").open("ab")
+    except OSError as error:
+        raise CaseError(f"{path}: cannot be written ({error.strerror}); copy the case") from error
     try:
         fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as reason:
