@@ -51,6 +51,9 @@ MEASURES: Final = (
 SAMPLES: Final = (25, 15, 10)
 """Of each run so many first failures, last failures and first successes are kept as evidence."""
 
+_FARTHEST_MS: Final = 1 << 60
+"""Times farther from 1970 than this are no times."""
+
 
 def features(events: Any) -> Any:
     """The OCSF view `authentication` → a row for each sample attempt of each run of failures.
@@ -86,7 +89,9 @@ def _attempts(events: Any) -> Any:
     failed = events.status_id == 2
     weight = (repeats > MOST_REPEATS).ifelse(MOST_REPEATS, repeats)
     wanted = [
-        events._time.notnull(),
+        # Nulls too: neither comparison is true for them. Further out, differences overflow.
+        events._time >= -_FARTHEST_MS,
+        events._time <= _FARTHEST_MS,
         events.status_id.isin((1, 2)),
         ibis.coalesce(events.activity_id, 1) == 1,
     ]
