@@ -17,7 +17,8 @@ import msgspec
 BLOCK: Final = 1 << 20
 LIMIT: Final = 16 << 20
 """The longest record there may be, in bytes; a longer one is a `BadRecord`."""
-DEPTH: Final = 256
+DEPTH: Final = 200
+"""How deep a record may be nested: no deeper than every JSON library can write again."""
 RAW: Final = 4096
 # Hostile input must not make us look twice at everything, nor give a record for every byte: so
 # much may be looked at again, and taking a broken line up again in its middle counts as so much.
@@ -55,7 +56,8 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 def objects(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadRecord]]:
     """Every JSON object in the stream with its byte offset, in order, as strict UTF-8 JSON.
 
-    An object is whole and well-formed when it comes out: `orjson.loads` accepts it. One that only
+    An object is whole, well-formed and not nested deeper than `DEPTH` when it comes out:
+    `orjson.loads` accepts it. One that only
     bends the rules (raw control characters, NaN, broken UTF-8, lone surrogates) comes out mended;
     anything else is a `BadRecord`. Siblings of an envelope's array are not records and are left
     out. UTF-8 (with or without its mark) has exact offsets; in UTF-16 they count every character
@@ -143,7 +145,7 @@ def _whole_lines(window: _Window) -> Iterator[tuple[int, bytes | BadRecord]]:
             stop = end if end >= 0 else length
             line = data[at:stop].strip()
             if line:
-                if line[0] != 0x7B or not _is_record(line):
+                if line[0] != 0x7B or not (_is_record(line) and _is_shallow(line)):
                     window.at = at
                     return
                 window.at = stop + 1
@@ -163,6 +165,11 @@ def _is_record(text: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return _ENVELOPE.match(text, 0, _ENVELOPE_HEAD) is None
+
+
+def _is_shallow(text: bytes) -> bool:
+    """Whether `text` has too few brackets to be nested too deep; if not, they must be followed."""
+    return text.count(b"{") + text.count(b"[") <= DEPTH
 
 
 def _structure(window: _Window, nest: list[int]) -> Iterator[tuple[int, bytes | BadRecord]]:

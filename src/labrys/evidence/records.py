@@ -5,7 +5,9 @@ them joined by `MULTI` (U+001E, the ASCII record separator); a raw U+001E inside
 its visible picture U+241E, so the separator can never be forged by evidence.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -219,7 +221,7 @@ def _folded(row: Fields, keep: set[str]) -> Fields:
     """The row with every field that is not kept as a column folded into one."""
     more = {name: cell(value) for name, value in row.items() if name not in keep}
     kept = {name: value for name, value in row.items() if name in keep}
-    return {**kept, _REST: orjson.dumps(more).decode()} if more else kept
+    return {**kept, _REST: _json(more)} if more else kept
 
 
 def _slices(plain: dict[str, Sequence[str | None]], length: int) -> _Columns:
@@ -271,7 +273,7 @@ def cell(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, list | tuple):
-        parts = [part for item in value if (part := cell(item)) is not None]
+        parts = [scalar(item) for item in value if item is not None]
         return MULTI.join(parts) if parts else None
     return scalar(value)
 
@@ -282,13 +284,23 @@ def scalar(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         text = value.decode("utf-8", "backslashreplace")
-    elif isinstance(value, Mapping):
-        text = orjson.dumps(value, default=str).decode()
+    elif isinstance(value, Mapping | list | tuple):
+        text = _json(value)
     else:
         text = str(value)
     if MULTI in text:
         text = text.replace(MULTI, MULTI_PICTURE)
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _json(value: Any) -> str:
+    """A nested value as JSON text, however deep."""
+    with suppress(TypeError, RecursionError):
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    # too deep for that one, a number beyond 64 bits, or a lone surrogate
+    with suppress(TypeError, ValueError, RecursionError):
+        return json.dumps(value, default=str)
+    return "(a value that cannot be shown as text)"
 
 
 def flatten(value: Mapping[str, Any], *, depth: int = 12) -> dict[str, Any]:
@@ -308,7 +320,7 @@ def _flatten_into(flat: dict[str, Any], prefix: str, value: Mapping[str, Any], d
         kind = type(item)
         if kind is dict:  # not isinstance of Mapping: that check costs as much as all the rest
             if depth <= 0 or not item:
-                _append(flat, name, orjson.dumps(item, default=str).decode() if item else None)
+                _append(flat, name, _json(item) if item else None)
             else:
                 _flatten_into(flat, name + ".", item, depth - 1)
         elif kind is list:
@@ -325,7 +337,7 @@ def _flatten_list(flat: dict[str, Any], name: str, items: list[Any], depth: int)
         if isinstance(item, dict) and depth > 0:
             _flatten_into(flat, name + ".", item, depth - 1)
         elif isinstance(item, list):
-            plain.append(orjson.dumps(item, default=str).decode())
+            plain.append(_json(item))
         else:
             plain.append(item)
     if plain or not items:

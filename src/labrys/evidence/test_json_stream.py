@@ -109,6 +109,22 @@ def test_json_that_only_bends_the_rules_is_mended(data: bytes, expected: dict[st
     assert cut(data + b"\n" + data) == [expected, expected]
 
 
+def test_a_record_nested_too_deep_is_bad_and_the_next_is_read() -> None:
+    for begin, end in ((b'{"a":', b"}"), (b"[", b"]")):
+        for depth, good in ((150, True), (250, False), (100_000, False)):
+            deep = b'{"x":' + begin * depth + b"1" + end * depth + b"}"
+            found = list(objects(io.BytesIO(b'{"a":1}\n' + deep + b'\n{"b":2}\n')))
+            assert [value for _, value in found if value == deep] == [deep] * good
+            assert found[0][1] == b'{"a":1}'
+            assert found[-1][1] == b'{"b":2}'
+            assert len(found) < 6
+
+
+def test_many_brackets_are_not_deep_ones() -> None:
+    wide = {"a": [{"b": [1]}] * 500}
+    assert cut(orjson.dumps(wide) + b"\n" + orjson.dumps(wide)) == [wide, wide]
+
+
 def test_a_record_over_the_limit_is_bad_and_the_next_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

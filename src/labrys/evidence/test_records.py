@@ -147,6 +147,22 @@ def test_flatten_stops_at_its_depth() -> None:
     assert name.count(".") == 12
 
 
+@pytest.mark.parametrize("depth", [100, 300, 900, 5_000])
+def test_nesting_without_end_is_text(depth: int) -> None:
+    for begin, wrap in (({}, lambda inner: {"a": inner}), ([1], lambda inner: [inner])):
+        deep: Any = begin
+        for _ in range(depth):
+            deep = wrap(deep)
+        records = Records(SOURCE)
+        records.add("s", {"v": deep, **flatten({"w": deep})}, time=None, offset=0)
+        (row,) = drained(records)["s"]
+        assert isinstance(row["v"], str)
+
+
+def test_numbers_beyond_64_bits_survive_in_nested_values() -> None:
+    assert cell({"a": 10**30}) == '{"a": 1000000000000000000000000000000}'
+
+
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.binary(max_size=3)
 ROWS = st.lists(

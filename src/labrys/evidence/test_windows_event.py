@@ -201,6 +201,12 @@ def test_what_data_and_system_call_alike_is_kept_twice() -> None:
     }
 
 
+def test_a_field_repeated_without_end_takes_linear_time() -> None:
+    items = [{"Name": "A", "#text": str(number)} for number in range(200_000)]
+    event = {"System": {"EventID": 1}, "EventData": {"Data": items}}
+    assert len(windows_event.from_tree(event)[1]["A"]) == 200_000
+
+
 @pytest.mark.parametrize("event", [{}, {"System": None}, {"System": []}, {"System": "x"}])
 def test_without_a_system_it_is_no_event(event: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="System"):

@@ -253,9 +253,13 @@ def _put(found: dict[str, Any], prefix: str, content: Any, depth: int = 12) -> N
 
 def _add(found: dict[str, Any], name: str, value: Any) -> None:
     """Set a field; when the event repeats its name, collect the values."""
-    if (have := found.get(name)) is None:
+    have = found.get(name)
+    if have is None:
         found[name] = value
     elif value is not None:
-        merged = list(have) if isinstance(have, list) else [have]
-        merged.extend(value if isinstance(value, list) else [value])
-        found[name] = merged
+        if not isinstance(have, list):
+            have = found[name] = [have]
+        if isinstance(value, list):
+            have.extend(value)
+        else:
+            have.append(value)
