@@ -1,0 +1,1 @@
+"""Makes the reference pages: every fact in them is read from the code and its tables."""
