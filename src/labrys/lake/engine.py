@@ -8,6 +8,7 @@ the case's own segments, and every statement is checked by the engine's parser b
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol, cast
@@ -184,9 +185,13 @@ class SparkEngine:
         from pyspark.sql.pandas.types import from_arrow_schema
 
         found = _view(self.views, view)
+        names = tuple(found.columns)
+        # Source columns have dots in their names, which engines take for struct fields here.
+        renamed = ", ".join(f"{identifier(name, 'spark')} AS c{i}" for i, name in enumerate(names))
         with _spark_errors():
             self._create(found.name)
-            made = self._spark.table(found.name).mapInArrow(function, from_arrow_schema(schema))
+            rows = self._spark.sql(f"SELECT {renamed} FROM {identifier(found.name, 'spark')}")  # noqa: S608 quoted
+            made = rows.mapInArrow(Renamed(function, names), from_arrow_schema(schema))
             return cast(pa.Table, made.toArrow()).cast(schema).to_reader(BATCH_ROWS)
 
     def close(self) -> None:
@@ -214,6 +219,21 @@ class SparkEngine:
         frame = self._spark.read.schema(types).parquet(*map(str, files))
         frame.createOrReplaceTempView(name)
         return name
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A function that is shown its batches under other column names than they have."""
+
+    function: ArrowFunction
+    names: tuple[str, ...]
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What the function makes of the batches."""
+        names = self.names
+        return self.function(
+            pa.RecordBatch.from_arrays(batch.columns, names=list(names)) for batch in batches
+        )
 
 
 def _view(views: Views, name: str) -> View:
