@@ -1,5 +1,6 @@
 """The command line, a contract others script against; one file for each command."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -9,6 +10,8 @@ _INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 done but something was inconclusive, 2 bad usage, 3 bug."""
+    # NumPy's linear algebra is not used here, but would start a thread, with memory, for each core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from labrys.cli.app import app
     from labrys.errors import LabrysError
 
