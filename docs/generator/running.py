@@ -17,8 +17,8 @@ _CODES = {
     1: "done, but something could not be read, is of no known format, or is read only in part: "
     "about that the result is *inconclusive*. Also: `rules check` met a rule that cannot be "
     "loaded, `doctor` met something that is broken",
-    2: "bad usage: a wrong option, a path that is not there, a case in use, SQL that is refused; "
-    "nothing was changed",
+    2: "bad usage: a wrong option, a path that is not there, a case in use, SQL that is refused, an "
+    "engine that does not answer",
     3: "a bug in labrys; `labrys --debug …` shows where",
     130: "interrupted (Ctrl-C); what was committed stays, the same command goes on from there",
 }
