@@ -6,6 +6,8 @@ a parameter: `low` repeats little (80 % of command lines are distinct), `medium`
 of the rules' own literals, so that rules have something to find.
 """
 
+# ruff: noqa: SIM905 words in a row read better than sixty quoted ones
+
 import random
 from typing import Final
 
