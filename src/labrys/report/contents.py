@@ -68,8 +68,12 @@ class Report:
         size = size if most is None else min(size, most)
         rows = self._rows[begin : begin + size]
         known = rows >= 0
-        links = _flat(self.incidents["links"]).slice(begin, size).filter(pa.array(known))
+        links = self._links.slice(begin, size).filter(pa.array(known))
         return self.findings.take(pa.array(rows[known])).append_column("why", links)
+
+    @cached_property
+    def _links(self) -> pa.Array:
+        return _flat(self.incidents["links"])
 
     @cached_property
     def _starts(self) -> Ints:
@@ -87,9 +91,7 @@ class Report:
     def links(self) -> pa.Array:
         """For each finding why it belongs to its incident; null where it is in none."""
         outside = self.places < 0
-        return _flat(self.incidents["links"]).take(
-            pa.array(np.where(outside, 0, self.places), mask=outside)
-        )
+        return self._links.take(pa.array(np.where(outside, 0, self.places), mask=outside))
 
     def each_finding(self) -> Iterator[tuple[Row, int, str]]:
         """Every finding with the row of its incident (-1: none) and why it belongs there."""

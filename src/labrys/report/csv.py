@@ -39,6 +39,8 @@ COLUMNS: Final = (
     "advice",
     "finding_uid",
 )
+LONGEST: Final = 3600
+"""Characters kept of a cell: written out, even the strangest fit into a spreadsheet's 32,767."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -64,7 +66,7 @@ def write(report: Report) -> Iterator[bytes]:
 def cell(value: object) -> str:
     """A value as text that no spreadsheet runs and no terminal obeys."""
     raw = "" if value is None else str(value)
-    text = visible(raw)
+    text = visible(raw, LONGEST)
     if not isinstance(value, str):
         return text
     # A blank before a formula does not stop every spreadsheet, so blanks are looked through.

@@ -9,14 +9,13 @@ which the schema has for findings only, so that both can be read alike.
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import orjson
-
 from labrys import __version__
 from labrys.ocsf.attack import tactics as known_tactics
 from labrys.ocsf.attack import technique as known_technique
 from labrys.ocsf.schema import DETECTION_FINDING, INCIDENT_FINDING, OCSF_VERSION, Severity
 from labrys.report.contents import Report, Row
 from labrys.report.levels import PRIORITY, SEVERITY, confidence
+from labrys.report.lines import json_line
 
 _OBSERVABLE: Final = {
     "host": (1, "Hostname"),
@@ -60,9 +59,9 @@ _PLACE: Final = {
 def write(report: Report) -> Iterator[bytes]:
     """The lines of a report, in bounded memory."""
     for row, incident, _ in report.each_finding():
-        yield orjson.dumps(finding(row, alert=incident >= 0), option=orjson.OPT_APPEND_NEWLINE)
+        yield json_line(finding(row, alert=incident >= 0))
     for row in report.each_incident():
-        yield orjson.dumps(incident_finding(row), option=orjson.OPT_APPEND_NEWLINE)
+        yield json_line(incident_finding(row))
 
 
 def finding(row: Row, *, alert: bool) -> dict[str, Any]:

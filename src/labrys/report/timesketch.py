@@ -7,10 +7,9 @@ without a time stands at 1970, and says so, because Timesketch drops what has no
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from labrys.report.contents import Report, Row
 from labrys.report.levels import SEVERITY
+from labrys.report.lines import json_line
 from labrys.report.visible import iso
 
 
@@ -24,7 +23,7 @@ def write(report: Report) -> Iterator[bytes]:
             made["incident"] = titles[incident]
             made["incident_why"] = why
             made["tag"].append(f"incident-{ranks[incident]}")
-        yield orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
+        yield json_line(made)
 
 
 def _event(row: Row) -> dict[str, Any]:

@@ -21,7 +21,10 @@ def visible(text: object, length: int = 0) -> str:
     `length` above 0 cuts what is longer, with an ellipsis. Several values in one cell are shown
     separated by a middle dot.
     """
-    made = str(text).replace(MULTI, " · ")
+    made = str(text)
+    if made.isascii() and made.isprintable() and not 0 < length < len(made):
+        return made
+    made = made.replace(MULTI, " · ")
     if length and len(made) > length:
         made = made[: length - 1] + "…"
     return _HIDDEN.sub(_spell, made)
