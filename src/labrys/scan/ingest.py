@@ -20,7 +20,8 @@ from labrys.lake.ledger import SourceRow
 from labrys.ocsf.schema import FINDING
 from labrys.scan.coalesce import Coalescer
 from labrys.scan.pool import Pool
-from labrys.scan.worker import Beat, Bounds, Offer, Progress, Round
+from labrys.scan.wire import Beat, Offer, Progress, Round
+from labrys.scan.worker import Bounds
 
 CONTAINER: Final = "container"
 """Ledger format (and digest) of an archive as a whole: what is in it has rows of its own."""
@@ -147,7 +148,7 @@ class _Session:
 
     def offered(self, offer: Offer) -> int | None:
         """Whether to read a source: how many of its batches to skip, or None."""
-        source, file = offer.source, self._files[offer.file]
+        source, file = offer, self._files[offer.file]
         inside = source.name != offer.file
         if not inside:
             self._plain.add(offer.file)

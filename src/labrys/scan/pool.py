@@ -11,8 +11,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
+import msgspec
+
 from labrys.evidence.unpack.limits import Problem
-from labrys.scan.worker import Beat, Bounds, Offer, Opening, Round, Task, serve
+from labrys.scan.wire import Beat, Idle, Offer, Opening, Round, Unread, decode
+from labrys.scan.worker import Bounds, Task, serve
 
 _TASK_FILES: Final = 64
 _TASK_BYTES: Final = 16 << 20
@@ -98,21 +101,28 @@ class Pool:
         self, worker: _Worker, queue: deque[Task], busy: list[_Worker]
     ) -> Iterator[tuple[Message, Reply]]:
         try:
-            message = worker.pipe.recv()
+            message = decode(worker.pipe.recv_bytes())
         except (EOFError, OSError):
             worker.process.join(5)
             yield from self._replace(worker, queue, busy, _ended(worker.process.exitcode))
             return
+        except msgspec.DecodeError:
+            worker.process.kill()
+            yield from self._replace(worker, queue, busy, "no longer makes sense, given up")
+            return
         worker.heard = time.monotonic()
-        if message is None:
+        if isinstance(message, Idle):
             self._deal(worker, queue, busy)
+            return
+        if isinstance(message, Unread):
+            yield Problem(message.name, message.offset, message.reason), Reply()
             return
         reply = Reply()
         if isinstance(message, Opening):
             worker.open_file, worker.open_source = message.file, ""
             return
         if isinstance(message, Offer):
-            worker.open_source = message.source.name
+            worker.open_source = message.name
         elif isinstance(message, Round):
             for _ in message.finished:
                 worker.left.popleft()

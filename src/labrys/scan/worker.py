@@ -1,7 +1,6 @@
 """The reading process: opens files, parses them and sends batches, within hard limits.
 
-It talks to its parent over one pipe. Everything it sends is plain data or Arrow IPC bytes; what
-it has not yet sent as a `Round` did not happen, so it may be killed at any instant.
+It talks to its parent over one pipe (`wire`). What it has not yet sent as a `Round` did not happen, so it may be killed at any instant.
 """
 
 import resource
@@ -20,6 +19,17 @@ from labrys.evidence.registry import SNIFF_BYTES, Format, choose
 from labrys.evidence.unpack.archive import discard, open_sources
 from labrys.evidence.unpack.limits import Limits, Problem
 from labrys.scan.coalesce import Coalescer
+from labrys.scan.wire import (
+    Beat,
+    Idle,
+    Message,
+    Offer,
+    Opening,
+    Progress,
+    Round,
+    Unread,
+    encode,
+)
 
 _ROUND_ROWS: Final = 40_000
 _ROUND_BYTES: Final = 24 << 20
@@ -43,58 +53,6 @@ class Bounds:
     memory: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The worker looks into a file for what to offer next: should it die now, that is why."""
-
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """The worker asks: shall I read this? Answered by how many batches to skip, or None for no."""
-
-    file: str
-    source: Source
-    format: str
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far one source has been read: `batches` handed out by its reader so far."""
-
-    name: str
-    digest: str
-    batches: int
-    rows: int
-    unparsed: int
-    done: bool
-    reason: str = ""  # the first unparsed record's reason, with its offset
-    offset: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """Batches by shape (Arrow IPC streams) and how far their sources are once these are kept.
-
-    `finished` names the top-level files in which everything has been offered by now.
-    """
-
-    batches: tuple[bytes, ...]
-    shapes: tuple[str, ...]
-    progress: tuple[Progress, ...]
-    finished: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """A sign of life: what is being read, and how much of it."""
-
-    name: str
-    rows: int
-
-
 @dataclass(slots=True)
 class _State:
     pipe: Connection
@@ -103,6 +61,15 @@ class _State:
     progress: dict[str, Progress] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     beat: float = 0.0
+
+    def tell(self, message: Message) -> None:
+        """Send a message to the parent."""
+        self.pipe.send_bytes(encode(message))
+
+    def unread(self, name: str, offset: int, reason: str) -> None:
+        """Tell of something that could not be read."""
+        clean = reason.encode("utf-8", "backslashreplace").decode()
+        self.tell(Unread(name, max(min(offset, 1 << 62), -1), clean[:2000]))
 
 
 def serve(pipe: Connection, bounds: Bounds) -> None:
@@ -115,7 +82,7 @@ def serve(pipe: Connection, bounds: Bounds) -> None:
                 _read_file(state, Path(path), name, task.skip)
                 state.finished.append(name)
             _send_round(state)
-            pipe.send(None)
+            state.tell(Idle())
 
 
 def _limit(memory: int) -> None:
@@ -130,37 +97,37 @@ def _limit(memory: int) -> None:
 
 def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> None:
     spool, limits = state.bounds.spool, state.bounds.limits
-    state.pipe.send(Beat(name, 0))
-    state.pipe.send(Opening(name))
+    state.tell(Beat(name, 0))
+    state.tell(Opening(name))
     try:
         for item in open_sources(path, name, spool, limits):
             if isinstance(item, Problem):
-                state.pipe.send(item)
+                state.unread(item.name, item.offset, item.reason)
             else:
                 if item.name not in skip:
                     _read_source(state, name, item)
-                    state.pipe.send(Opening(name))
+                    state.tell(Opening(name))
                 discard(item, spool)
     except (OSError, MemoryError) as error:
-        state.pipe.send(Problem(name, -1, f"cannot be read: {_say(error)}"))
+        state.unread(name, -1, f"cannot be read: {_say(error)}")
 
 
 def _read_source(state: _State, file: str, source: Source) -> None:
     """Offer one source and, if wanted, read it to its end."""
     if source.size == 0:
-        state.pipe.send(Problem(source.name, 0, "empty file"))
+        state.unread(source.name, 0, "empty file")
         return
     try:
         with source.open() as stream:
             head = stream.read(SNIFF_BYTES)
         chosen = choose(head, source.name)
     except OSError as error:
-        state.pipe.send(Problem(source.name, -1, _say(error)))
+        state.unread(source.name, -1, _say(error))
         return
     if chosen is None:
-        state.pipe.send(Problem(source.name, 0, "no reader knows this format"))
+        state.unread(source.name, 0, "no reader knows this format")
         return
-    state.pipe.send(Offer(file, source, chosen.id, chosen.version))
+    state.tell(Offer(file, source.name, source.digest, source.size, chosen.id, chosen.version))
     skip = state.pipe.recv()
     if skip is None:
         return
@@ -193,9 +160,9 @@ def _read_records(state: _State, source: Source, chosen: Format, skip: int) -> N
                 _send_round(state)
     except MemoryError:
         reason, offset = "needs more memory than a reader may use", -1
-        state.pipe.send(Problem(source.name, -1, reason))
+        state.unread(source.name, -1, reason)
     except Exception as error:  # a reader must not raise, but a plug-in's bug must not end a scan
-        state.pipe.send(Problem(source.name, -1, f"reader {chosen.id} failed: {_say(error)}"))
+        state.unread(source.name, -1, f"reader {chosen.id} failed: {_say(error)}")
     note(done=True)
     if state.gathered.rows >= _ROUND_ROWS // 4:
         _send_round(state)
@@ -215,7 +182,7 @@ def _beat(state: _State, name: str, rows: int) -> None:
     now = time.monotonic()
     if now - state.beat >= _BEAT_SECONDS:
         state.beat = now
-        state.pipe.send(Beat(name, rows))
+        state.tell(Beat(name, rows))
 
 
 def _send_round(state: _State) -> None:
@@ -230,7 +197,7 @@ def _send_round(state: _State) -> None:
         batches.append(sink.getvalue().to_pybytes())
     progress = tuple(state.progress.values())
     state.progress = {}
-    state.pipe.send(Round(tuple(batches), tuple(shapes), progress, tuple(state.finished)))
+    state.tell(Round(tuple(batches), tuple(shapes), progress, tuple(state.finished)))
     state.finished = []
 
 

@@ -1,0 +1,86 @@
+"""What a reading process tells its parent, as plain msgpack on a pipe.
+
+Never pickled: whoever takes over a reader through evidence could then run code in the parent.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+
+class Opening(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The worker looks into a file for what to offer next: should it die now, that is why."""
+
+    file: str
+
+
+class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The worker asks: shall I read this? Answered by how many batches to skip, or None for no."""
+
+    file: str
+    name: str
+    digest: str
+    size: int
+    format: str
+    version: int
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True):
+    """How far one source has been read: `batches` handed out by its reader so far."""
+
+    name: str
+    digest: str
+    batches: int
+    rows: int
+    unparsed: int
+    done: bool
+    reason: str = ""  # the first unparsed record's reason, with its offset
+    offset: int = -1
+
+
+class Round(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Batches by shape (Arrow IPC streams) and how far their sources are once these are kept.
+
+    `finished` names the top-level files in which everything has been offered by now.
+    """
+
+    batches: tuple[bytes, ...]
+    shapes: tuple[str, ...]
+    progress: tuple[Progress, ...]
+    finished: tuple[str, ...]
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """A sign of life: what is being read, and how much of it."""
+
+    name: str
+    rows: int
+
+
+class Unread(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Something that could not be read (`evidence.unpack.limits.Problem`)."""
+
+    name: str
+    offset: int
+    reason: str
+
+
+class Idle(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The task is done."""
+
+
+Message = Opening | Offer | Round | Beat | Unread | Idle
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """A message as bytes."""
+    return _ENCODER.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """The message that bytes stand for; raises `msgspec.DecodeError` where they stand for none."""
+    made: Any = _DECODER.decode(data)
+    return made  # type: ignore[no-any-return]
