@@ -79,6 +79,13 @@ def table(engine: Engine, name: str) -> Any:
     return ibis.table(schema, name=view.name)
 
 
+def compiled(expression: Any) -> str:
+    """An Ibis expression over tables from `table` as the SQL that DuckDB runs."""
+    import ibis
+
+    return str(ibis.to_sql(expression, dialect="duckdb"))
+
+
 class DuckEngine:
     """DuckDB in memory, reading the case's segments and nothing else."""
 
@@ -116,9 +123,7 @@ class DuckEngine:
 
     def arrow(self, expression: Any) -> pa.Table:
         """See `Engine.arrow`."""
-        import ibis
-
-        return self.sql(str(ibis.to_sql(expression, dialect="duckdb"))).read_all()
+        return self.sql(compiled(expression)).read_all()
 
     def map_arrow(
         self, view: str, function: ArrowFunction, schema: pa.Schema

@@ -2,23 +2,28 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.detect.contract import RowDetector, WindowDetector
+from labrys.detect.sigma import cache
 from labrys.detect.sigma.correlate import correlate, from_findings, plan
 from labrys.detect.sigma.correlate.plan import Problem
 from labrys.detect.sigma.findings import MATCH
 from labrys.detect.sigma.ir import RuleSet
 from labrys.lake.case import Case, Result
-from labrys.lake.engine import Engine, connect, table
+from labrys.lake.engine import Engine, compiled, connect, table
 from labrys.ocsf.schema import FINDING
 from labrys.scan.ingest import Watcher, search
 
 CORRELATION: Final = "sigma.correlation"
 _CORRELATOR_VERSION: Final = "1"
+_ENGINE_MEMORY: Final = "2GB"
+"""What DuckDB may hold for a window detector before it spills to the case's folder."""
 
 
 def search_rest(case: Case, detectors: Sequence[RowDetector], watch: Watcher) -> None:
@@ -70,18 +75,35 @@ def run_windows(
     stale = [each for each in detectors if not case.up_to_date(each.id, each.digest)]
     if not stale:
         return
-    asked = engine or connect(case)
+    asked = engine or connect(case, memory=_ENGINE_MEMORY)
+    features = _features_here if engine is None else _features
     try:
         for detector in stale:
             watch.step(f"looking for {detector.id} in {detector.reads}")
             found = FINDING.empty_table()
             if asked.views.find(detector.reads) is not None:
-                features = detector.features(table(asked, detector.reads))
-                found = detector.score(asked.arrow(features))
+                found = detector.score(features(asked, detector))
             case.put_findings(None, Result(detector.id, detector.digest, found))
     finally:
         if engine is None:
             asked.close()
+
+
+def _features(engine: Engine, detector: WindowDetector) -> pa.Table:
+    return engine.arrow(detector.features(table(engine, detector.reads)))
+
+
+def _features_here(engine: Engine, detector: WindowDetector) -> pa.Table:
+    """The same on DuckDB, with the SQL that an earlier run made: Ibis costs more than the query."""
+    view = engine.views.find(detector.reads)
+    columns = sorted(view.columns.items()) if view is not None else []
+    asked = repr((detector.id, detector.digest, columns, version("ibis-framework")))
+    name = f"{sha256(asked.encode()).hexdigest()[:40]}.sql"
+    kept = cache.blob(name)
+    if kept is None:
+        kept = compiled(detector.features(table(engine, detector.reads))).encode()
+        cache.put_blob(name, kept)
+    return engine.sql(kept.decode()).read_all()
 
 
 def run_correlations(
