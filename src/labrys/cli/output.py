@@ -71,7 +71,7 @@ def summary_of(scan: "Scan") -> "Summary":
     rules = {"sigma": len(scan.rules.rules), "sigma.correlation": len(scan.rules.correlations)}
     return Summary(
         version=labrys.__version__,
-        case=text(str(scan.case)),
+        case=text(scan.case.name),
         time_start=scan.time_start,
         time_end=scan.time_end,
         sources=tuple(
