@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from ipaddress import ip_address, ip_network
@@ -15,6 +15,8 @@ from labrys.triage.columns import Attack
 from labrys.triage.story import Cast, Story
 
 MOST_STEPS: Final = 9
+_MAIN: Final = 2
+"""Of one rule so many techniques give advice."""
 _NAMED: Final = 3
 """A sentence names at most so many hosts or users, then says how many more there are."""
 _SHOWN_KINDS: Final = (
@@ -36,10 +38,11 @@ class _Entry:
 
 def phrase(attack: Attack) -> str:
     """A finding's technique or tactic in words that fit a title; empty when it names none."""
-    for uid in attack.techniques:
+    techniques = _main(attack.techniques)
+    for uid in techniques:
         if (entry := _technique(uid)) is not None:
             return entry.phrase
-    for uid in attack.techniques:
+    for uid in techniques:
         if (name := technique_name(uid)) != uid:
             return name
     for tactic in attack.tactics:
@@ -71,17 +74,27 @@ def steps(story: Story, severity: int, *, most: int = MOST_STEPS) -> list[str]:
 
 def _entries(story: Story) -> Iterator[tuple[Cast, _Entry]]:
     """Entries for techniques, and for tactics no technique spoke for, worst rules first; each with
-    the entities of the rule that named it."""
+    the entities of the rule that named it. Weak findings make nothing severe."""
     seen: set[str] = set()
     for hit in sorted(story.hits, key=lambda each: (-each.severity, -each.rarity, each.rule)):
-        found = [entry for uid in hit.attack.techniques if (entry := _technique(uid))]
+        found = [entry for uid in _main(hit.attack.techniques) if (entry := _technique(uid))]
         if not found:
             table = _table("tactic")
             found = [table[tactic] for tactic in hit.attack.tactics[:1] if tactic in table]
         for entry in found:
             if entry.phrase not in seen:
                 seen.add(entry.phrase)
-                yield hit.cast, entry
+                severe = entry.severe and hit.severity >= Severity.MEDIUM
+                yield hit.cast, replace(entry, severe=severe)
+
+
+def _main(techniques: tuple[str, ...]) -> list[str]:
+    """What a rule is mainly about: of several sub-techniques their parent, and not the long list
+    that a rule carries which matches many tools at once."""
+    parents: dict[str, list[str]] = {}
+    for uid in techniques:
+        parents.setdefault(uid.partition(".")[0], []).append(uid)
+    return [uids[0] if len(uids) == 1 else parent for parent, uids in parents.items()][:_MAIN]
 
 
 def _names(cast: Cast) -> dict[str, str]:

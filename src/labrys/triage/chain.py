@@ -12,6 +12,11 @@ from labrys.ocsf.attack import technique
 
 _STANDS_AT: Final = {"stealth": "defense-evasion", "defense-impairment": "defense-evasion"}
 """Tactics that newer ATT&CK versions split off another one, and rules of both ages name."""
+_STAGES: Final = (
+    ("reconnaissance", "resource-development", "initial-access"),
+    ("persistence", "privilege-escalation"),
+    ("defense-evasion", "stealth", "defense-impairment"),
+)
 
 
 def short(tactic: str) -> str:
@@ -26,6 +31,20 @@ def order() -> dict[str, int]:
     for name, like in _STANDS_AT.items():
         places.setdefault(name, places.get(like, 0) + 1)
     return places
+
+
+@cache
+def stages() -> dict[str, int]:
+    """Coarser than tactics: those that one and the same action usually serves count as one.
+
+    A new account is persistence and privilege escalation, a renamed program is stealth and
+    evasion: seeing both names is not seeing two steps of an attack.
+    """
+    places = order()
+    return {
+        name: next((places[group[0]] for group in _STAGES if name in group), place)
+        for name, place in places.items()
+    }
 
 
 def in_order(tactics: Iterable[str]) -> list[str]:

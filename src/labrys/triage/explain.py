@@ -49,10 +49,11 @@ def summary(story: Story) -> str:
 
 
 def _before(story: Story, worst: Hits) -> str:
-    """The first serious thing that came before the worst one."""
+    """The first serious and unusual thing that came before the worst one."""
     for hit in story.hits:
         earlier = NO_TIME < hit.first < worst.first
-        if hit.severity >= Severity.MEDIUM and earlier and _what(hit) != _what(worst):
+        telling = hit.severity >= Severity.MEDIUM and hit.rarity >= 0.5 * worst.rarity
+        if telling and earlier and _what(hit) != _what(worst):
             return f" after {_what(hit)}"
     return ""
 

@@ -4,7 +4,7 @@ Three steps, each linear in the number of keys: nodes that may carry an incident
 one before them with the same key (union-find over those links); nodes that could bridge what does
 not belong together (without time, very long, always there) join the one group they are closest
 to, or stay among themselves; weak findings join a group by a strong key or not at all, except that
-many tactics on one host in a short time are a group of their own.
+many stages on one host in a short time are a group of their own.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,19 @@ from typing import Final
 
 import numpy as np
 
-from labrys.triage.chain import order
+from labrys.ocsf.schema import Severity
+from labrys.triage.chain import stages
 from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, unique
 from labrys.triage.nodes import HOUR, LONG, Nodes
 from labrys.triage.ties import HOST, STRONG, Keys, chronic, clock, keys
 
 BREADTH: Final = -1
-"""Key of a link by many tactics on one host within an hour."""
+"""Key of a link by many stages of an attack on one host within an hour."""
 SAME_RULE: Final = -2
 """Key of a link by the same rule and nothing else; `SAME_RULE - 1 - identity` where it is also the
 same host (or user, where there is no host)."""
 _LIFTING: Final = 3
-"""So many tactics on one host within an hour are an incident, however weak each finding is."""
+"""So many stages on one host within an hour are an incident, however weak each finding is."""
 _NO_WINDOW: Final = np.iinfo(np.int64).max
 
 
@@ -201,12 +202,14 @@ def _host_of(nodes: Nodes, columns: Columns) -> Ints:
 
 
 def _lift(nodes: Nodes, columns: Columns, who: Flags) -> tuple[Flags, Links]:
-    """Weak findings that show many tactics on one host within an hour, as groups of their own."""
+    """Weak findings that show many stages on one host within an hour, as groups of their own."""
     host = _host_of(nodes, columns)
     hosted = np.zeros(len(host), np.bool_)
     hosted[host >= 0] = columns.identities.kind[host[host >= 0]] == KIND["host"]
     tactic = _tactics(columns)[columns.attack[nodes.first]]
-    numbers = np.flatnonzero(who & hosted & nodes.timed & (tactic >= 0))
+    # What is only informational happens all day, and says nothing by happening beside something.
+    known = who & hosted & nodes.timed & (nodes.severity >= Severity.LOW)
+    numbers = np.flatnonzero(known & (tactic >= 0))
     numbers = numbers[np.lexsort((numbers, nodes.start[numbers], host[numbers]))]
     where, start = host[numbers], nodes.start[numbers]
     place = np.arange(len(numbers))
@@ -239,8 +242,8 @@ def _within(where: Ints, start: Ints, peaks: Ints) -> Flags:
 
 
 def _tactics(columns: Columns) -> Ints:
-    """The first tactic of each combination, as its place in the kill chain; -1 without one."""
-    places = order()
+    """The stage of the first tactic of each combination; -1 without one."""
+    places = stages()
     return np.array(
         [places.get(attack.tactics[0], -1) if attack.tactics else -1 for attack in columns.attacks]
         or [-1],

@@ -6,7 +6,17 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import ENTITY_TYPES
-from labrys.triage.columns import KIND, NO_TIME, ROLES, Attack, Columns, Ints, numbered, unique
+from labrys.triage.columns import (
+    KIND,
+    NO_TIME,
+    ROLES,
+    Attack,
+    Columns,
+    Flags,
+    Ints,
+    numbered,
+    unique,
+)
 from labrys.triage.group import Groups
 from labrys.triage.nodes import DAY, Nodes
 from labrys.triage.ties import Shares
@@ -199,6 +209,8 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
     group_of[finding] = group
     entry = np.flatnonzero(group_of[columns.owner] >= 0)
     identity, role = columns.identity[entry], columns.role[entry]
+    kept = ~_redundant(columns, group_of[columns.owner[entry]], identity, count)
+    entry, identity, role = entry[kept], identity[kept], role[kept]
     weight = _ROLE_WEIGHT[role] * columns.severity[columns.owner[entry]] ** 2
     width = max(1, len(columns.identities.key))
     pairs, place = numbered(group_of[columns.owner[entry]] * width + identity)
@@ -223,6 +235,19 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
     for value, size in zip(kinds.tolist(), sizes.tolist(), strict=True):
         more[value // len(ENTITY_TYPES)][ENTITY_TYPES[value % len(ENTITY_TYPES)]] = size
     return [Cast(tuple(each), counts) for each, counts in zip(named, more, strict=True)]
+
+
+def _redundant(columns: Columns, group: Ints, identity: Ints, count: int) -> Flags:
+    """Users given as a security identifier only, where the group also knows users by name: most
+    often it is the same user a second time, and the number tells the reader nothing."""
+    user = columns.identities.kind == KIND["user"]
+    numbered_only = user & np.array(
+        [key.startswith("s-1-") for key in columns.identities.key], bool
+    )
+    named = np.zeros(count, np.bool_)
+    named[group[(user & ~numbered_only)[identity]]] = True
+    made: Flags = numbered_only[identity] & named[group]
+    return made
 
 
 def _anchors(columns: Columns, who: Members) -> list[str]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from string import Formatter
 
 from labrys.triage import incidents
@@ -62,3 +63,24 @@ def test_names_and_order_of_tactics() -> None:
     assert in_order(["impact", "stealth", "execution", "zzz"]) == ["execution", "stealth", "impact", "zzz"]  # fmt: skip
     assert tactic_name("stealth") == "Stealth"
     assert technique_name("T0000") == "T0000"
+
+
+def test_a_rule_with_a_long_list_of_techniques_is_about_its_first() -> None:
+    many = ("T1003", "T1003.001", "T1003.006", "T1558", "T1486", "T1490")
+    assert phrase(Attack((), many)) == "credential dumping"
+    entities = [("host", "ws01", "device"), ("user", "corp\\bob", "actor")]
+    row = finding(replace(DUMP, techniques=many), START, entities)
+    made = incidents(table([row])).incidents.to_pylist()[0]
+    assert not any("krbtgt" in step and "replication" in step for step in made["advice"])
+    assert not any("backups" in step for step in made["advice"])
+
+
+def test_a_number_is_not_shown_beside_a_name() -> None:
+    sid = ("user", "S-1-5-21-1-2-3-1001", "actor")
+    entities = [("host", "ws01", "device"), sid]
+    alone = incidents(table([finding(DUMP, START, entities)])).incidents.to_pylist()[0]
+    assert "S-1-5-21-1-2-3-1001" in alone["summary"]
+    both = [*entities, ("user", "corp\\bob", "actor")]
+    made = incidents(table([finding(DUMP, START, both)])).incidents.to_pylist()[0]
+    assert "S-1-5-21" not in made["summary"]
+    assert made["title"].endswith("on ws01 by bob")

@@ -33,6 +33,7 @@ from labrys.triage.testing import (
     table,
 )
 
+_ONE_STAGE = ("persistence", "privilege-escalation", "discovery")
 RULES = (GUESSING, ENCODED, DUMP, TASK, SERVICE, WHOAMI, ADMIN, PACKAGE, MACRO)
 SYSTEM = ("user", "NT AUTHORITY\\SYSTEM", "actor")
 LOOPBACK = ("ip", "127.0.0.1", "source")
@@ -315,6 +316,12 @@ def test_breadth_lifts_weak_findings_of_one_hour_on_one_host() -> None:
     assert "so many phases" in made.incidents["summary"].to_pylist()[0]
     spread = [finding(rule, START + n * 2 * HOUR, [host("ws01")]) for n, rule in enumerate(weak)]
     assert join(*spread).incidents.num_rows == 0
+    same = [replace(rule, tactics=(name,)) for rule, name in zip(weak, _ONE_STAGE, strict=True)]
+    one = [finding(rule, START + n * MINUTE, [host("ws01")]) for n, rule in enumerate(same)]
+    assert join(*one).incidents.num_rows == 0
+    mere = [replace(rule, severity=1) for rule in weak]
+    said = [finding(rule, START + n * MINUTE, [host("ws01")]) for n, rule in enumerate(mere)]
+    assert join(*said).incidents.num_rows == 0
     apart = [finding(rule, START, [host(f"ws{n}")]) for n, rule in enumerate(weak)]
     assert join(*apart).incidents.num_rows == 0
 

@@ -203,7 +203,7 @@ def many(count: int, seed: int = 1) -> pa.Table:
         host = random.randrange(hosts)
         entities = [
             ("host", f"host{host:04}.corp.example", "device"),
-            ("user", f"corp\\u{(host * 7 + random.randrange(3)) % 4000:04}", "actor"),
+            ("user", f"corp\\user{(host * 7 + random.randrange(3)) % 4000:04}", "actor"),
             ("process", f"host{host:04}|{{{random.randrange(1 << 40):x}}}", "object"),
             ("ip", f"10.{host % 200}.{random.randrange(4)}.{random.randrange(250)}", "destination"),
         ]

@@ -84,7 +84,10 @@ def _best(groups: Groups) -> Links:
 def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
     """What each used key is, in words: `same user bob on ws01`."""
     shown, keys = columns.identities.shown, groups.keys
-    made = {BREADTH: "one of many tactics on this host within an hour", SAME_RULE: "same rule"}
+    made = {
+        BREADTH: "one of many stages of an attack on this host within an hour",
+        SAME_RULE: "same rule",
+    }
     for key in used[used < SAME_RULE].tolist():
         made[key] = f"same rule again with {cut(shown[SAME_RULE - 1 - key], 60)}"
     for key in used[used >= 0].tolist():

@@ -78,7 +78,7 @@ def payload(report: Report) -> dict[str, Any]:
         "case": visible(report.summary.case, 200),
         "verdict": verdict(report.summary, report.incidents.num_rows),
         "inconclusive": report.summary.inconclusive,
-        "span": [report.summary.time_start, report.summary.time_end],
+        "span": _span(report),
         "counts": {
             "incidents": report.incidents.num_rows,
             "findings": report.findings.num_rows,
@@ -133,7 +133,7 @@ def _incident(report: Report, page: _Page, number: int, row: Row, most: int) -> 
 
 
 def _chosen(found: pa.Table, most: int) -> list[int]:
-    """The rows to show: some of every rule, worst rules first, and then whatever comes first."""
+    """The rows to show: some of every rule, worst rules first, and others spread over the rest."""
     if found.num_rows <= most:
         return list(range(found.num_rows))
     rule = found["rule_uid"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -142,8 +142,11 @@ def _chosen(found: pa.Table, most: int) -> list[int]:
     begin = np.searchsorted(rule[sorting], rule[sorting])
     nth = np.empty(len(rule), np.int64)
     nth[sorting] = np.arange(len(rule)) - begin
-    best = np.lexsort((np.arange(len(rule)), nth, -severity, nth >= _PER_RULE))
-    made: list[int] = np.sort(best[: max(0, most)]).tolist()
+    first = np.flatnonzero(nth < _PER_RULE)
+    first = first[np.lexsort((first, nth[first], -severity[first]))][:most]
+    rest = np.setdiff1d(np.arange(len(rule)), first)
+    spread = rest[np.linspace(0, len(rest) - 1, max(0, most - len(first))).astype(int)]
+    made: list[int] = np.union1d(first, spread).tolist()
     return made
 
 
@@ -244,6 +247,15 @@ def _per_tactic(found: pa.Table) -> dict[str, list[int]]:
 
 
 _GROUPED: Final = ("key", "severity_max", "severity_count")
+
+
+def _span(report: Report) -> list[int | None]:
+    """From when to when the evidence is, or else the incidents."""
+    summary = report.summary
+    if summary.time_start is not None:
+        return [summary.time_start, summary.time_end]
+    begun, ended = report.incidents["time_start"], report.incidents["time_end"]
+    return [pc.min(begun).as_py(), pc.max(ended).as_py()]
 
 
 def _severities(incidents: pa.Table) -> list[int]:

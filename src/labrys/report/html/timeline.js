@@ -156,7 +156,7 @@ function marks(events, lanes, x, left, right) {
       const at = x(event.time);
       const to = x(event.end);
       if (to < left - 1 || at > right + 1) continue;
-      if (last && at - last.at < 15) {
+      if (last && at - last.at < (last.events.length > 1 ? 25 : 15)) {
         last.events.push(event);
         last.to = Math.max(last.to, to);
       } else {
