@@ -17,15 +17,18 @@ def command(
     Everything in it is invented; the scan is the same as for real evidence.
     """
     from labrys.cli.output import Form
-    from labrys.cli.scan import command as scan
+    from labrys.cli.scan import perform, reading
     from labrys.demo.make import make
+    from labrys.scan.rules import builtin_rules
+    from labrys.scan.run import Options
+    from labrys.settings import load
 
     evidence = folder / "evidence"
     if not evidence.exists():
         count = make(evidence)
         sys.stderr.write(f"labrys: wrote {count} files of invented evidence to {evidence}\n")
-    case = folder / "case.labrys"
     page = folder / "report.html"
-    scan([evidence], lake=case, form=Form.HTML, out=page, quiet=False)
-    scan([evidence], lake=case, quiet=True)
+    options = Options((evidence,), rules=(builtin_rules(),), reading=reading(load()))
+    outputs = [(Form.TABLE, None), (Form.HTML, page)]
+    perform(folder / "case.labrys", options, outputs, quiet=False)
     sys.stderr.write(f"labrys: the same as a page to hand on: {page}\n")

@@ -38,7 +38,7 @@ def command(
     ] = None,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write rows.")] = Form.TABLE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
-    engine: Annotated[str, typer.Option(help="duckdb, or sc://host:port.")] = "duckdb",
+    engine: Annotated[str | None, typer.Option(help="duckdb (default) or sc://host:port.")] = None,
     rows: Annotated[int, typer.Option(help="At most so many rows in a table; 0: all.")] = 200,
     explain_schema: Annotated[
         bool, typer.Option("--explain-schema", help="Show the views and columns there are.")
@@ -54,6 +54,7 @@ def command(
     from labrys.lake.engine import connect
     from labrys.lake.hunt import explain_schema as schema_of
     from labrys.lake.hunt import run
+    from labrys.settings import load
 
     if sql is None and not explain_schema:
         raise typer.BadParameter("give a query, or --explain-schema to see what can be asked")
@@ -63,7 +64,8 @@ def command(
         if explain_schema:
             _write(schema_of(case, view).to_reader(), form, out, 0)
             return
-        asked = connect(case, engine)
+        settings = load({"engine": engine})
+        asked = connect(case, settings.engine, memory=settings.engine_memory)
         try:
             _write(run(asked, sql or ""), form, out, rows)
         finally:

@@ -11,7 +11,10 @@ from labrys.cli import shown
 from labrys.cli.output import Form
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labrys.scan.ingest import Reading
+    from labrys.scan.run import Options, Scan
     from labrys.settings import Settings
 
 
@@ -52,12 +55,9 @@ def command(
     about it. 2: bad usage. Scanning the same evidence again reads only what is new.
     """
     from labrys.cli.case import for_scan
-    from labrys.cli.output import report_of, write
-    from labrys.cli.progress import Live, Silent
-    from labrys.lake.case import Case
     from labrys.scan.lists import read_lists
     from labrys.scan.rules import builtin_rules
-    from labrys.scan.run import Options, scan
+    from labrys.scan.run import Options
     from labrys.settings import load
 
     missing = [path for path in paths if not os.path.lexists(path)]
@@ -71,21 +71,35 @@ def command(
         placeholders=read_lists(lists),
         only=_known_detectors(only),
         engine=settings.engine,
+        engine_memory=settings.engine_memory,
         reading=reading(settings),
     )
-    case_path = for_scan(settings.lake, paths)
-    with Case.open(case_path) as case:
+    case = for_scan(settings.lake, paths)
+    if perform(case, options, [(form, out)], quiet=quiet).inconclusive:
+        raise typer.Exit(1)
+
+
+def perform(
+    folder: Path, options: "Options", outputs: "Sequence[tuple[Form, Path | None]]", *, quiet: bool
+) -> "Scan":
+    """Scan into the case in `folder`, and write what came of it in each form to each place."""
+    from labrys.cli.output import report_of, write
+    from labrys.cli.progress import Live, Silent
+    from labrys.lake.case import Case
+    from labrys.scan.run import scan
+
+    with Case.open(folder) as case:
         with Silent() if quiet else Live() as watch:
             done = scan(case, options, watch)
-            report = report_of(case, done, form)
-        write(report, form, out)
+            reports = [report_of(case, done, form) for form, _ in outputs]
+        for report, (form, out) in zip(reports, outputs, strict=True):
+            write(report, form, out)
     if not quiet:
         sys.stderr.write(
-            f"labrys: {done.seconds:.1f} s; the case is {shown(str(case_path))} "
-            f'(ask it: labrys hunt --lake {shown(str(case_path))} "SELECT …")\n'
+            f"labrys: {done.seconds:.1f} s; the case is {shown(str(folder))} "
+            f'(ask it: labrys hunt --lake {shown(str(folder))} "SELECT …")\n'
         )
-    if done.inconclusive:
-        raise typer.Exit(1)
+    return done
 
 
 def reading(settings: "Settings") -> "Reading":

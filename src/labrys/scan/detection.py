@@ -22,8 +22,6 @@ from labrys.scan.ingest import Watcher, search
 
 CORRELATION: Final = "sigma.correlation"
 _CORRELATOR_VERSION: Final = "1"
-_ENGINE_MEMORY: Final = "2GB"
-"""What DuckDB may hold for a window detector before it spills to the case's folder."""
 
 
 def search_rest(case: Case, detectors: Sequence[RowDetector], watch: Watcher) -> None:
@@ -69,13 +67,20 @@ def search_remotely(
 
 
 def run_windows(
-    case: Case, engine: Engine | None, detectors: Sequence[WindowDetector], watch: Watcher
+    case: Case,
+    engine: Engine | None,
+    detectors: Sequence[WindowDetector],
+    watch: Watcher,
+    memory: str = "2GB",
 ) -> None:
-    """Run the window detectors whose view has rows, unless nothing has changed since."""
+    """Run the window detectors whose view has rows, unless nothing has changed since.
+
+    `memory` is what DuckDB, where `engine` is None, may hold before it spills to the case.
+    """
     stale = [each for each in detectors if not case.up_to_date(each.id, each.digest)]
     if not stale:
         return
-    asked = engine or connect(case, memory=_ENGINE_MEMORY)
+    asked = engine or connect(case, memory=memory)
     features = _features_here if engine is None else _features
     try:
         for detector in stale:

@@ -39,6 +39,7 @@ class Options:
     placeholders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     engine: str = "duckdb"
+    engine_memory: str = "2GB"
     reading: Reading = field(default_factory=Reading)
 
 
@@ -115,22 +116,22 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
         names = frozenset(row.name for row in case.sources())
     try:
         with writing(case):
-            notes.extend(_detect(case, tools, options.engine, watch))
+            notes.extend(_detect(case, tools, options, watch))
     except DiskFull as full:
         notes.append(f"{full}: not everything was searched; free some space and scan again")
     watch.step("joining findings")
     return _concluded(case, tools, _named(_sources(case), names), tuple(notes), begun)
 
 
-def _detect(case: Case, tools: Equipment, at: str, watch: Watcher) -> Iterator[str]:
+def _detect(case: Case, tools: Equipment, options: Options, watch: Watcher) -> Iterator[str]:
     """Run what has not yet run on all there is; what the user must know about it."""
-    engine = connect(case, at) if at != "duckdb" else None
+    engine = connect(case, options.engine) if options.engine != "duckdb" else None
     try:
         if engine is None:
             search_rest(case, tools.rows, watch)
         else:
             search_remotely(case, engine, tools.rows, watch)
-        run_windows(case, engine, tools.windows, watch)
+        run_windows(case, engine, tools.windows, watch, options.engine_memory)
         if tools.sigma is not None:
             for uid, why in run_correlations(case, tools.rules, tools.sigma, watch):
                 yield f"correlation {uid} cannot run: {why}"
