@@ -22,7 +22,7 @@ def load(
 ) -> tuple[RuleSet, SigmaDetector]:
     """The rules under `folders` and the detector that runs them."""
     rules = cache.load(folders, placeholders)
-    name = f"{rules.digest[:40]}-{'hyperscan' if HAS_HYPERSCAN else 'aho'}.automata"
+    name = f"{rules.digest[:40]}-{'hyperscan' if HAS_HYPERSCAN else 'aho'}.v2.automata"
     compiled = cache.blob(name)
     if compiled is None:
         compiled = Engine(rules).compiled()

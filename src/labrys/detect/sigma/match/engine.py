@@ -42,6 +42,8 @@ _HOT_PER_VALUE: Final = 0.04
 _SHORTEST: Final = 2
 """Patterns shorter than this are found nearly everywhere; they too are looked up on survivors."""
 _COSTLY: Final = 1e6
+_PINS: Final = "pins"
+"""Name of the rules' event ids among the fields' automata in the cache."""
 
 
 class FieldLiterals:
@@ -150,6 +152,8 @@ class Engine:
         self._kept: dict[str, msgspec.Raw] = {}
         if compiled is not None:
             self._kept = msgspec.msgpack.decode(compiled, type=dict[str, msgspec.Raw])
+            pins = msgspec.msgpack.decode(self._kept.pop(_PINS), type=list[frozenset[str] | None])
+            self._pins = dict(enumerate(pins))
         self._literals: dict[str | None, FieldLiterals] = {}
 
     @cached_property
@@ -173,7 +177,8 @@ class Engine:
             kept = _prepared(atoms)
             kept.compiled = Literals(kept.patterns).compiled()
             made[_cache_name(name)] = kept
-        return msgspec.msgpack.encode(made)
+        pins = [self.pinned_event_ids(number) for number in range(len(self._rules))]
+        return msgspec.msgpack.encode({**made, _PINS: pins})
 
     def match(self, rules: Iterable[int], batch: Batch, resolve: Resolve) -> Matches:
         """Match rules by number on a batch, whose columns `resolve` finds by a rule's field name."""
