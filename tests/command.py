@@ -101,8 +101,20 @@ def sources(case: Path) -> dict[str, dict[str, Any]]:
 
     from labrys.lake.case import Case
 
+    found: dict[str, dict[str, Any]] = {}
     with Case.open(case, create=False, write=False) as opened:
-        return {row.name: asdict(row) for row in opened.sources()}
+        for row in opened.sources():
+            problems = (*found.get(row.name, {}).get("problems", ()), *row.problems)
+            found[row.name] = {**asdict(row), "problems": problems}
+    return found
+
+
+def shapes(case: Path) -> dict[str, int]:
+    """How many records a case holds of each shape."""
+    from labrys.lake.case import Case
+
+    with Case.open(case, create=False, write=False) as opened:
+        return {shape: held.rows for shape, held in opened.shapes().items()}
 
 
 def rows(case: Path) -> dict[str, list[dict[str, Any]]]:

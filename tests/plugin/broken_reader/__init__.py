@@ -1,0 +1,1 @@
+"""A format as others plug one in, and one that goes wrong."""
