@@ -1,7 +1,11 @@
 """The parent's side of the reading processes: deals out files, outlives crashes and stalls."""
 
+import ctypes
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -20,6 +24,7 @@ from labrys.scan.worker import Bounds, Task, serve
 _TASK_FILES: Final = 64
 _TASK_BYTES: Final = 16 << 20
 _TRIES: Final = 3
+_PR_SET_PDEATHSIG: Final = 1
 
 Message = Offer | Round | Beat | Problem
 
@@ -175,7 +180,19 @@ def _child(pipe: Connection, inherited: tuple[Connection, ...], bounds: Bounds) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in inherited:
         other.close()
+    _die_with_parent()
     serve(pipe, bounds)
+
+
+def _die_with_parent() -> None:
+    """A reader that hangs never looks at its pipe: without this it would outlive a killed scan."""
+    parent = multiprocessing.parent_process()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    elif parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if parent is not None and not parent.is_alive():  # it was killed just before
+        os._exit(1)
 
 
 def _ended(code: int | None) -> str:
