@@ -3,10 +3,10 @@
 import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sigma_reference import matches as reference
 
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, LogSource, Node, Not, Rule, RuleSet
 from labrys.detect.sigma.match.engine import Batch, Engine
+from sigma_reference import matches as reference
 
 FIELDS = ("Image", "CommandLine", "Port", "Missing")
 # Few letters, so that values and literals meet; with case, width and separator oddities.
