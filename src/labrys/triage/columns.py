@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from labrys.ocsf.attack import tactics_of
 from labrys.ocsf.schema import ENTITY_TYPES, FINDING, Severity
 from labrys.triage.chain import short
-from labrys.triage.identity import identify, is_long_lived, is_system_file
+from labrys.triage.identity import identify, is_long_lived, is_system_file, process_name
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -218,7 +218,9 @@ def _entities(table: pa.Table, weak: Flags) -> tuple[Ints, Ints, Ints, Identitie
     owner, role, place, spelling = owner[kept], role[kept], place[kept], spelling[kept]
     identity = numbers[spelling]
     generic = _generic_hashes(place, table.num_rows * width, identity, made)
-    return owner, identity, role, _replace_alone(made, made.alone & ~generic)
+    shown = _programs(owner, role, identity, made)
+    made = Identities(made.kind, made.key, shown, made.alone & ~generic, made.part)
+    return owner, identity, role, made
 
 
 def _codes_of(names: list[str], wanted: tuple[str, ...]) -> Ints:
@@ -297,5 +299,23 @@ def _generic_hashes(place: Ints, places: int, identity: Ints, identities: Identi
     return generic
 
 
-def _replace_alone(made: Identities, alone: Flags) -> Identities:
-    return Identities(made.kind, made.key, made.shown, alone, made.part)
+def _programs(owner: Ints, role: Ints, identity: Ints, identities: Identities) -> list[str]:
+    """What each identity is called, processes by their program as well as by their number.
+
+    The program is the file in the same finding that acts (or is the parent), as
+    `labrys.ocsf.entities` gives them.
+    """
+    shown = list(identities.shown)
+    kind = identities.kind[identity]
+    parent = ROLES.index("parent")
+    side = owner * 2 + (role == parent)
+    acting = (kind == KIND["file"]) & np.isin(role, [ROLES.index("actor"), parent])
+    program = np.full(2 * int(owner.max(initial=0)) + 2, -1)
+    program[side[acting][::-1]] = identity[acting][::-1]
+    process = np.flatnonzero((kind == KIND["process"]) & (program[side] >= 0))
+    found = unique(identity[process] * max(1, len(shown)) + program[side[process]])
+    number, file = np.divmod(found, max(1, len(shown)))
+    first = np.append(True, number[1:] != number[:-1]) if len(number) else np.zeros(0, np.bool_)
+    for each, path in zip(number[first].tolist(), file[first].tolist(), strict=True):
+        shown[each] = process_name(identities.key[each], identities.shown[path])
+    return shown

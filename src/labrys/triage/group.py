@@ -118,8 +118,10 @@ def _attach(nodes: Nodes, made: Keys, leaves: Flags, to: Flags, window: Ints) ->
     ]
     leaf, other, tie_key, gap = (np.concatenate(each) for each in zip(*parts, strict=True))
     far = np.where(gap == NO_TIME, 0, np.abs(gap))
-    timeless_ok = np.isin(made.tie[tie_key], list(STRONG))
-    good = (far <= window[tie_key]) & ((gap != NO_TIME) | timeless_ok)
+    strong = np.isin(made.tie[tie_key], list(STRONG))
+    # Being there at the same time means little for a weak finding that is there for hours.
+    vague = ~nodes.strong & (nodes.end - nodes.start > HOUR)
+    good = (far <= window[tie_key]) & (strong | ((gap != NO_TIME) & ~vague[leaf]))
     leaf, other, tie_key, gap, far = (each[good] for each in (leaf, other, tie_key, gap, far))
     best = np.lexsort((other, far, made.tie[tie_key], leaf))
     first = np.ones(len(best), np.bool_)

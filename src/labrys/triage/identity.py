@@ -80,6 +80,13 @@ def is_system_file(path: str) -> bool:
     return path.startswith(_folders()) or path in _listed("system_files")
 
 
+def process_name(key: str, path: str) -> str:
+    """A process by its program: `powershell.exe {cbb6c2a…3c00} on ws01`."""
+    host, _, rest = key.partition("|")
+    name = path.replace("\\", "/").rpartition("/")[2] or path
+    return f"{cut(name, 40)} {cut(rest.partition('|')[0], 14)} on {host}"
+
+
 def cut(text: str, length: int = SHOWN) -> str:
     """`text` at most `length` long, with an ellipsis in the middle where it was longer."""
     if len(text) <= length:

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.ocsf.schema import ENTITY_TYPES
+from labrys.ocsf.schema import ENTITY_TYPES, Severity
 from labrys.triage.columns import (
     KIND,
     NO_TIME,
@@ -131,7 +131,7 @@ def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> lis
     for number in range(who.count):
         begin, end = int(bounds[number]), int(bounds[number + 1])
         findings = who.finding[begin:end]
-        timed = findings[columns.start[findings] != NO_TIME]
+        timed = _telling_time(columns, findings)
         made.append(
             Story(
                 begin=begin,
@@ -145,6 +145,14 @@ def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> lis
             )
         )
     return made
+
+
+def _telling_time(columns: Columns, findings: Ints) -> Ints:
+    """The findings that say when an incident was: weak ones only when there are no others, because
+    what merely hangs on may have begun days before."""
+    timed = findings[columns.start[findings] != NO_TIME]
+    strong: Ints = timed[columns.severity[timed] >= Severity.MEDIUM]
+    return strong if len(strong) else np.asarray(timed)
 
 
 def rarity(columns: Columns, nodes: Nodes) -> Shares:

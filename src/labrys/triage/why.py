@@ -93,7 +93,7 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
     for key in used[used >= 0].tolist():
         tie = TIES[keys.tie[key]]
         left, right = int(keys.left[key]), int(keys.right[key])
-        text = cut(shown[left], 20 if tie.kinds[0] == "hash" else 80)
+        text = cut(shown[left], 20 if tie.kinds[0] == "hash" else 90)
         if right >= 0:
             text += f" {_BETWEEN.get(tie.name, 'on')} {cut(shown[right], 60)}"
         noun = tie.kinds[0] if tie.name in _BETWEEN else tie.name

@@ -1,9 +1,9 @@
 // One incident: its story, kill chain, timeline, graph, findings and next steps.
 
 const CHAIN = {
-  reconnaissance: 'Recon', 'resource-development': 'Tooling', 'initial-access': 'Entry', execution: 'Execution',
+  reconnaissance: 'Recon', 'resource-development': 'Tooling', 'initial-access': 'Entry', execution: 'Execute',
   persistence: 'Persist', 'privilege-escalation': 'Privilege', 'defense-evasion': 'Evasion', stealth: 'Stealth',
-  'defense-impairment': 'Impair', 'credential-access': 'Creds', discovery: 'Discovery', 'lateral-movement': 'Lateral',
+  'defense-impairment': 'Impair', 'credential-access': 'Creds', discovery: 'Discover', 'lateral-movement': 'Lateral',
   collection: 'Collect', 'command-and-control': 'Control', exfiltration: 'Exfil', impact: 'Impact',
 };
 const TACTIC = Object.fromEntries(data.tactics);
@@ -44,7 +44,7 @@ function incidentView(incident, words, printed = false) {
       h('div.facts', null,
         fact('Score', incident.score.toFixed(0), 'of 100: severity, breadth over the kill chain, rarity and confidence'),
         fact('Confidence', `${incident.confidence} %`), fact('Findings', number(incident.total)),
-        fact('Rules', number(new Set(incident.findings.map((row) => row.rule)).size)),
+        fact('Rules', number(incident.rules)),
         fact('Hosts', number(new Set(incident.findings.flatMap((row) => row.entities.filter((e) => e.type === 'host').map((e) => e.value))).size)))),
     h('p.story', null, incident.summary),
     section('Kill chain', chain(incident)),

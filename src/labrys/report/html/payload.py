@@ -18,7 +18,7 @@ from labrys.report.contents import Report, Row
 from labrys.report.summary import Summary, verdict
 from labrys.report.visible import visible
 from labrys.triage.chain import order, tactic_name
-from labrys.triage.identity import identify
+from labrys.triage.identity import identify, process_name
 
 INCIDENTS: Final = 300
 PER_INCIDENT: Final = 200
@@ -73,6 +73,7 @@ def payload(report: Report) -> dict[str, Any]:
     tactics = sorted(order(), key=lambda name: order()[name])
     used = {tactic for row in incidents for tactic in row["tactics"]}
     split = {"stealth", "defense-impairment"}
+    left_out = {"defense-evasion"} - used if used & split else split - used
     return {
         "version": visible(report.summary.version or __version__, 40),
         "case": visible(report.summary.case, 200),
@@ -88,9 +89,7 @@ def payload(report: Report) -> dict[str, Any]:
             "folded": int(sum(report.folded["count"].to_pylist())),
         },
         "severities": _severities(report.incidents),
-        "tactics": [
-            [name, tactic_name(name)] for name in tactics if name in used or name not in split
-        ],
+        "tactics": [[name, tactic_name(name)] for name in tactics if name not in left_out],
         "incidents": incidents,
         "folded": [_folded(row) for row in report.folded.slice(0, _LISTED).to_pylist()],
         "foldedRules": report.folded.num_rows,
@@ -127,6 +126,7 @@ def _incident(report: Report, page: _Page, number: int, row: Row, most: int) -> 
         "techniques": [visible(uid, 20) for uid in row["techniques"] or ()],
         "advice": [visible(step, 600) for step in row["advice"] or ()],
         "total": found.num_rows,
+        "rules": pc.count_distinct(found["rule_uid"]).as_py(),
         "perTactic": _per_tactic(found),
         "findings": [_finding(report, page, each, known) for each in rows],
     }
@@ -154,8 +154,12 @@ def _identities(rows: list[Row]) -> dict[tuple[str, str], tuple[str, str, bool]]
     """For each entity as written: what it is called, how it compares, and whether it tells much."""
     pairs = sorted({(e["type"], e["value"]) for row in rows for e in row["entities"] or ()})
     found = identify([kind for kind, _ in pairs], [value for _, value in pairs])
+    programs = _programs(rows)
     longest: dict[tuple[str, str], str] = {}
-    for (kind, _), each in zip(pairs, found, strict=True):
+    for (kind, value), each in zip(pairs, found, strict=True):
+        if kind == "process" and value in programs and each.key:
+            longest[kind, each.key] = process_name(each.key, programs[value])
+            continue
         have = longest.setdefault((kind, each.key), each.shown)
         if len(each.shown) > len(have):
             longest[kind, each.key] = each.shown
@@ -163,6 +167,21 @@ def _identities(rows: list[Row]) -> dict[tuple[str, str], tuple[str, str, bool]]
         pair: (longest[pair[0], each.key] or pair[1], each.key or pair[1], each.alone or each.part)
         for pair, each in zip(pairs, found, strict=True)
     }
+
+
+def _programs(rows: list[Row]) -> dict[str, str]:
+    """The program of each process, where a finding names both in the same role."""
+    made: dict[str, str] = {}
+    for row in rows:
+        files: dict[bool, str] = {}
+        for each in row["entities"] or ():
+            if each["type"] == "file" and each["role"] in ("actor", "parent"):
+                files.setdefault(each["role"] == "parent", each["value"])
+        for each in row["entities"] or ():
+            path = files.get(each["role"] == "parent")
+            if each["type"] == "process" and path:
+                made.setdefault(each["value"], path)
+    return made
 
 
 def _finding(

@@ -28,7 +28,7 @@ function timeline(incident, onPick, width = 0) {
     ticks(low, high, Math.max(2, Math.floor((right - left) / 110))).forEach(({ time, label, day }) => {
       drawing.append(s('line.grid', { x1: x(time), x2: x(time), y1: 4, y2: lanes.length * LANE + 6 }));
       drawing.append(s('text.tick', { x: x(time), y: lanes.length * LANE + 20, 'text-anchor': 'middle' }, label));
-      if (day) drawing.append(s('text.tick.day', { x: x(time), y: lanes.length * LANE + 32, 'text-anchor': 'middle' }, day));
+      if (day) drawing.append(s('text.tick.day', { x: Math.min(x(time), wide - 34), y: lanes.length * LANE + 32, 'text-anchor': 'middle' }, day));
     });
     lanes.forEach((lane, at) => {
       const y = at * LANE + LANE / 2 + 4;
