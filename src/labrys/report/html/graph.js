@@ -160,7 +160,7 @@ function mark(node, onPick) {
     s('circle', { r: node.radius }), s('text', { y: 3.6, 'text-anchor': 'middle' }, letter),
     s('title', null, `${node.type.replace('_', ' ')}: ${node.value}`));
   group.addEventListener('dblclick', () => onPick(node.first));
-  node.name = shorten(node.value, node.type === 'hash' ? 14 : 26);
+  node.name = shorten(node.type === 'process' ? node.value.split(' ')[0] : node.value, node.type === 'hash' || node.type === 'process' ? 18 : 26);
   const label = s('text.label', null, node.name);
   return { group, label };
 }
@@ -168,7 +168,11 @@ function mark(node, onPick) {
 // Each label takes the first place round its node where it covers neither a node nor another label.
 function labels(nodes, marks, wide, high) {
   const taken = nodes.map((node) => [node.x - node.radius, node.y - node.radius, node.x + node.radius, node.y + node.radius]);
-  nodes.forEach((node, at) => {
+  // Hosts and users first: they are what the reader looks for.
+  const main = (node) => node.type === 'host' || node.type === 'user';
+  const order = nodes.map((_, at) => at).sort((a, b) => main(nodes[b]) - main(nodes[a]) || a - b);
+  order.forEach((at) => {
+    const node = nodes[at];
     const text = marks[at].label;
     const length = node.name.length * 6.5 + 4;
     const reach = node.radius + 4;
@@ -180,11 +184,13 @@ function labels(nodes, marks, wide, high) {
       const left = anchor === 'start' ? x : anchor === 'end' ? x - length : x - length / 2;
       return [left, y - 10, left + length, y + 3];
     };
-    const free = places.find((each) => {
+    const fits = (each, all) => {
       const box = area(each);
       if (box[0] < 2 || box[2] > wide - 2 || box[1] < 0 || box[3] > high) return false;
-      return !taken.some((other, number) => number !== at && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
-    });
+      return !taken.some((other, number) => number !== at && (all || number >= nodes.length)
+        && box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
+    };
+    const free = places.find((each) => fits(each, true)) || (main(node) && places.find((each) => fits(each, false)));
     const [x, y, anchor] = free || places[node.x > wide / 2 ? 1 : 0];
     text.setAttribute('x', x);
     text.setAttribute('y', y);
