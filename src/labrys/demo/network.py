@@ -6,10 +6,68 @@ from datetime import datetime
 
 from labrys.demo.scene import ANNA, DC, DESKS, INTRUDER, at
 
-_CONN = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration", "orig_bytes", "resp_bytes", "conn_state", "missed_bytes", "history", "orig_pkts", "resp_pkts"]
-_CONN_TYPES = ["time", "string", "addr", "port", "addr", "port", "enum", "string", "interval", "count", "count", "string", "count", "string", "count", "count"]
-_DNS = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "query", "qtype_name", "rcode_name", "answers"]
-_DNS_TYPES = ["time", "string", "addr", "port", "addr", "port", "enum", "string", "string", "string", "vector[string]"]
+_CONN = [
+    "ts",
+    "uid",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_h",
+    "id.resp_p",
+    "proto",
+    "service",
+    "duration",
+    "orig_bytes",
+    "resp_bytes",
+    "conn_state",
+    "missed_bytes",
+    "history",
+    "orig_pkts",
+    "resp_pkts",
+]
+_CONN_TYPES = [
+    "time",
+    "string",
+    "addr",
+    "port",
+    "addr",
+    "port",
+    "enum",
+    "string",
+    "interval",
+    "count",
+    "count",
+    "string",
+    "count",
+    "string",
+    "count",
+    "count",
+]
+_DNS = [
+    "ts",
+    "uid",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_h",
+    "id.resp_p",
+    "proto",
+    "query",
+    "qtype_name",
+    "rcode_name",
+    "answers",
+]
+_DNS_TYPES = [
+    "time",
+    "string",
+    "addr",
+    "port",
+    "addr",
+    "port",
+    "enum",
+    "string",
+    "string",
+    "string",
+    "vector[string]",
+]
 _NAMES = (
     "outlook.example.com",
     "files.example.org",

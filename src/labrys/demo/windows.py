@@ -49,7 +49,20 @@ _ORDINARY: Final = (
     ),
     (f"{_SYSTEM32}\\notepad.exe", '"{image}" C:\\Users\\{user}\\Desktop\\{word}.txt', _EXPLORER),
 )
-_WORDS: Final = ["offer", "budget", "minutes", "travel", "Schedule", "DcomLaunch", "invoice", "plan", "holiday", "BITS", "Wcmsvc", "letter"]
+_WORDS: Final = [
+    "offer",
+    "budget",
+    "minutes",
+    "travel",
+    "Schedule",
+    "DcomLaunch",
+    "invoice",
+    "plan",
+    "holiday",
+    "BITS",
+    "Wcmsvc",
+    "letter",
+]
 
 
 class Host:
