@@ -1,0 +1,185 @@
+"""What the samples of every format must show beyond what `test_conformance` asks of its folder."""
+
+import fnmatch
+import os
+import random
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from labrys.detect.registry import Folder, detectors
+from labrys.evidence.records import UNPARSED, Source
+from labrys.evidence.registry import SNIFF_BYTES, Format, choose, formats
+from labrys.ocsf import maps
+from labrys.ocsf.attack import technique
+from labrys.ocsf.vocabulary import class_named
+
+ROOT = Path(__file__).resolve().parents[1]
+FORMATS = [made for made in formats() if made.module.startswith("labrys.evidence.")]
+GENERIC = {"json.record", "csv.record", "text.line", UNPARSED}
+"""Shapes that say nothing of what is in them, so that no attribute can be told from them."""
+
+
+def place(made: Format | Folder) -> Path:
+    folder = ROOT / "src" / Path(*made.module.split("."))
+    return folder if folder.is_dir() else folder.parent
+
+
+def samples(made: Format) -> list[Path]:
+    found = sorted((place(made) / "samples").glob("*"))
+    return [path for path in found if path.is_file() and path.suffix not in (".py", ".pyc")]
+
+
+PAIRS = [(made, path) for made in FORMATS for path in samples(made)]
+IDS = [f"{made.id}-{path.name}" for made, path in PAIRS]
+each_sample = pytest.mark.parametrize(("made", "path"), PAIRS, ids=IDS)
+each_format = pytest.mark.parametrize("made", FORMATS, ids=lambda made: made.id)
+
+
+def source(path: Path, content: bytes) -> Source:
+    return Source(path, path.name, sha256(content).hexdigest(), len(content), 1_760_000_000_000)
+
+
+@each_format
+def test_a_format_says_what_it_is(made: Format) -> None:
+    table = tomllib.loads((place(made) / "format.toml").read_text("utf-8"))
+    assert made.id == place(made).name == table["id"]
+    assert made.title
+    assert made.version >= 1
+    assert isinstance(table["spec"], list)
+    assert len(set(made.shapes)) == len(made.shapes)
+    assert samples(made)
+
+
+@each_sample
+def test_every_sample_has_a_golden_reading(made: Format, path: Path) -> None:
+    golden = {file.name for file in (place(made) / "golden").iterdir()}
+    assert {name for name in golden if name.startswith((f"{path.name}.", f"{path.stem}."))}
+
+
+@each_format
+def test_every_golden_reading_is_of_a_sample(made: Format) -> None:
+    names = [path.name for path in samples(made)] + [path.stem for path in samples(made)]
+    for file in (place(made) / "golden").iterdir():
+        assert any(file.name.startswith(f"{name}.") for name in names), file.name
+
+
+@each_sample
+def test_a_sample_is_known_by_its_content(made: Format, path: Path) -> None:
+    """Neither its own name, nor none, nor a misleading one changes which format is chosen."""
+    head = path.read_bytes()[:SNIFF_BYTES]
+    scores = {each.id: each.sniff(head, "unnamed") for each in FORMATS}
+    assert all(0.0 <= score <= 1.0 for score in scores.values()), scores
+    for name in (path.name, "unnamed", "picture.png"):
+        chosen = choose(head, name)
+        assert chosen is not None
+        assert chosen.id == made.id, (name, scores)
+
+
+@each_sample
+def test_a_sample_has_only_the_shapes_its_format_declares(made: Format, path: Path) -> None:
+    for shape, batch in made.read(source(path, path.read_bytes())):
+        declared = any(fnmatch.fnmatchcase(shape, pattern) for pattern in made.shapes)
+        assert declared or shape == UNPARSED, shape
+        assert batch.column("_offset").null_count == 0
+
+
+@each_format
+def test_maps_are_of_shapes_that_there_are(made: Format) -> None:
+    """A format's events are of some OCSF class, unless its `ocsf.toml` says that they are not."""
+    file = place(made) / "ocsf.toml"
+    table = tomllib.loads(file.read_text("utf-8")) if file.is_file() else None
+    patterns = [shape for each in FORMATS for shape in each.shapes]
+    for one in (table or {}).get("map", ()):
+        for shape in one["shapes"]:
+            assert any(overlap(shape, pattern) for pattern in patterns), shape
+    found = {
+        shape for path in samples(made) for shape, _ in made.read(source(path, path.read_bytes()))
+    }
+    own = found - GENERIC
+    declined = table is not None and not table.get("map")
+    assert not own or declined or any(maps.mapping_for(shape) for shape in own), sorted(own)
+
+
+def overlap(one: str, other: str) -> bool:
+    return fnmatch.fnmatchcase(one, other) or fnmatch.fnmatchcase(other, one)
+
+
+def digest(path: Path, made: Format) -> str:
+    """Of all that a reader makes of a file, column by column."""
+    total = sha256()
+    for shape, batch in made.read(source(path, path.read_bytes())):
+        total.update(shape.encode())
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            total.update(f"{name}\0{column.to_pylist()}\0".encode())
+    return total.hexdigest()
+
+
+def test_reading_does_not_depend_on_the_process() -> None:
+    """Neither the hash seed, nor the time zone, nor the locale changes a single cell."""
+    here = [digest(path, made) for made, path in PAIRS]
+    code = "import test_samples as t; print(*(t.digest(path, made) for made, path in t.PAIRS))"
+    for seed, zone in (("1", "Pacific/Kiritimati"), ("2", "America/St_Johns")):
+        there = subprocess.run(
+            [sys.executable, "-c", code],
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "TZ": zone,
+                "LC_ALL": "C",
+                "PYTHONPATH": str(ROOT / "tests"),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert there == here
+
+
+def damaged(content: bytes) -> Iterator[bytes]:
+    """A file cut off at some places, with a hole, doubled, and with some bytes changed."""
+    draw = random.Random(len(content))
+    for _ in range(4):
+        yield content[: draw.randrange(len(content))]
+    at = draw.randrange(len(content))
+    yield content[:at] + bytes(512) + content[at + 512 :]
+    yield content + content
+    for _ in range(4):
+        changed = bytearray(content)
+        for _ in range(1 + len(content) // 200):
+            changed[draw.randrange(len(changed))] = draw.randrange(256)
+        yield bytes(changed)
+
+
+@each_sample
+def test_a_reader_never_raises_and_repeats_no_id(made: Format, path: Path, tmp_path: Path) -> None:
+    for number, content in enumerate(damaged(path.read_bytes())):
+        file = tmp_path / f"{number}-{path.name}"
+        file.write_bytes(content)
+        ids: list[str] = []
+        for _, batch in made.read(source(file, content)):
+            batch.validate(full=True)
+            assert set(batch.schema.types) <= {pa.string(), pa.int64()}
+            ids += batch.column("_id").to_pylist()
+        assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("made", detectors(), ids=lambda made: made.id)
+def test_a_detector_says_what_it_is(made: Folder) -> None:
+    table = tomllib.loads((place(made) / "detector.toml").read_text("utf-8"))
+    assert made.id == place(made).name == table["id"]
+    assert made.kind in ("row", "window")
+    assert all(table[name] for name in ("title", "version", "reads", "techniques", "licence"))
+    assert all(technique(uid) is not None for uid in made.techniques)
+    if made.kind == "window":
+        assert class_named(made.reads) is not None
+    readme = (place(made) / "README.md").read_text("utf-8")
+    assert len(readme.split()) > 100, "what it finds, how well, how it is fooled, how it fails"
+    assert made.title
+    assert len(made.digest) == 64
