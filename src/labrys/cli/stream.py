@@ -60,6 +60,14 @@ def say(text: str) -> None:
 
 @contextmanager
 def _file(out: Path) -> Iterator[Stream]:
+    if out.exists() and not out.is_file():  # a device, a pipe: never replaced by a file
+        with named(str(out)):
+            raw = out.open("wb")
+        with raw:
+            stream = Stream(raw, str(out))
+            yield stream
+            stream.flush()
+        return
     draft = out.with_name(f".{out.name}.draft")
     try:
         with named(str(out)):

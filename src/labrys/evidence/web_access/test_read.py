@@ -116,7 +116,7 @@ def test_damage_never_fails_and_loses_no_line(tmp_path_factory, name, edits):
     sniff(raw, name)
     if raw[:1] not in b"{[" and raw[:8].strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe")[:1] not in b"{[":
         lines = [line.strip(b"\0") for line in raw.split(b"\n")]
-        want = [line for line in lines if line.strip(b" \t\r\x1e") and line[:1] != b"#"]
+        want = [line for line in lines if line.strip(b" \t\r\x1e\0") and line[:1] != b"#"]
         assert len(found) == len(want)
 
 
