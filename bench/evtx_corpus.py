@@ -113,8 +113,8 @@ def _from_lines(folder: Path, rules: Path) -> Iterator[Row]:
     try:
         # Without our field map it would miss every rule that reads Security events as Sysmon's.
         child("scanning.as_lines", env=env, lake=case, out=named, rules=[rules])
-        started = tenzir(folder, _pipeline(bare, rules))
-        made = tenzir(folder, _pipeline(named, rules), answer)
+        started = tenzir(_pipeline(bare, rules))
+        made = tenzir(_pipeline(named, rules), answer)
     except (Skipped, Failed) as reason:
         yield Row(work, tool, note=str(reason))
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.data import unpacked, windows_rules, workspace
-from bench.measure import Cost, child
+from bench.measure import child
 from bench.scanning import environment, scan
 from bench.table import LABRYS, Row, per_event
 
@@ -62,10 +62,11 @@ def _parser(evidence: Path) -> Iterator[Row]:
 
 def _scan(folder: Path, evidence: Path, rules: list[Path], expected: int) -> Row:
     name = "all Windows rules" if rules else "no rules"
-    for number in range(2):  # the first one compiles the rules
-        empty = scan([folder / "empty"], folder / f"{name} {number}.labrys", rules, folder)
+    nothing = [folder / "empty"]
+    scan(nothing, folder / f"{name} 1.labrys", rules, folder)  # compiles the rules
+    empty = scan(nothing, folder / f"{name} 2.labrys", rules, folder)
     lake = folder / f"{name}.labrys"
-    cost: Cost = scan([evidence], lake, rules, folder)
+    cost = scan([evidence], lake, rules, folder)
     _, said = child("scanning.counts", env=environment(folder), lake=lake)
     readable = said["rows"] - said["unparsed"]
     return Row(
@@ -96,7 +97,7 @@ def parse(evidence: str, decode: bool) -> dict[str, Any]:
         records = parser.records_json()
         while True:
             try:
-                record = next(records)
+                record: Any = next(records)
             except StopIteration:
                 break
             except RuntimeError:

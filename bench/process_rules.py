@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Final
 
 from bench.data import Skipped, peer, process_rules, workspace
@@ -42,7 +43,7 @@ def run(*, quick: bool) -> list[Row]:
         rules = process_rules(folder)
         env = {"LABRYS_CACHE": str(folder / "cache")}
         child("process_steps.prepare", env=env, rules=rules)
-        rows = []
+        rows: list[Row] = []
         for repetition in ("low", "medium", "high"):
             count = EVENTS // 20 if quick else EVENTS
             rows.extend(_ours(folder, rules, repetition, count, env))
@@ -181,10 +182,10 @@ def _tenzir(folder: Path, lines: Path, rules: Path, count: int, ours: Found) -> 
     answer, empty = folder / "tenzir.ndjson", folder / "empty.ndjson"
     empty.write_text('{"row":-1}\n')
     try:
-        whole = tenzir(folder, tenzir_pipeline(lines, rules), answer)
-        start = tenzir(folder, tenzir_pipeline(empty, rules))
-        reading = tenzir(folder, _READ.format(events=json.dumps(str(lines))))
-        bare = tenzir(folder, _READ.format(events=json.dumps(str(empty))))
+        whole = tenzir(tenzir_pipeline(lines, rules), answer)
+        start = tenzir(tenzir_pipeline(empty, rules))
+        reading = tenzir(_READ.format(events=json.dumps(str(lines))))
+        bare = tenzir(_READ.format(events=json.dumps(str(empty))))
     except (Skipped, Failed) as reason:
         return Row(work, tool, note=str(reason))
     _, found = child("process_steps.tenzir_rows", answer=answer)
@@ -205,10 +206,17 @@ def _tenzir(folder: Path, lines: Path, rules: Path, count: int, ours: Found) -> 
     )
 
 
-def tenzir(folder: Path, pipeline: str, out: Path | None = None) -> Cost:
+def tenzir(pipeline: str, out: Path | None = None) -> Cost:
     """Run a pipeline."""
     program = peer("LABRYS_BENCH_TENZIR", "tenzir")
-    state = ["--state-directory", folder / "state", "--cache-directory", folder / "cached"]
+    # It reads these as a configuration's values: some random names of folders are no such.
+    home = Path(gettempdir(), "labrys-bench-tenzir")
+    state: list[str | Path] = [
+        "--state-directory",
+        home / "state",
+        "--cache-directory",
+        home / "cached",
+    ]
     return command([program, *state, pipeline], stdout=out)
 
 

@@ -2,9 +2,8 @@
 
 import json
 import random
-import sys
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from bench.child import Laps
 from bench.generate import SHAPE, process_events
-from bench.measure import REPO
+from bench.scanning import plain_evaluator
 from labrys.detect.sigma.fields import Column, derive
 from labrys.detect.sigma.ir import RuleSet
 from labrys.detect.sigma.logsource import FieldMap, bind
@@ -31,13 +30,18 @@ def prepare(rules: str) -> None:
 def generate(count: int, repetition: str, rules: str, out: str) -> None:
     """Make up events that hold fragments of the rules' literals; keep them as an Arrow file."""
     compiled, _ = load([Path(rules)])
-    literals: dict[str, list[str]] = {}
-    for atom in compiled.atoms:
-        if atom.field and atom.op in ("contains", "starts", "ends", "eq") and len(atom.value) > 3:
-            literals.setdefault(atom.field, []).append(atom.value)
-    table = process_events(count, repetition, literals)
+    table = process_events(count, repetition, literals(compiled))
     with pa.OSFile(out, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
+
+
+def literals(rules: RuleSet) -> dict[str, list[str]]:
+    """What rules look for, by field."""
+    made: dict[str, list[str]] = {}
+    for atom in rules.atoms:
+        if atom.field and atom.op in ("contains", "starts", "ends", "eq") and len(atom.value) > 3:
+            made.setdefault(atom.field, []).append(atom.value)
+    return made
 
 
 def match(events: str, rules: str, out: str) -> dict[str, Any]:
@@ -95,10 +99,7 @@ def find(events: str, rules: str) -> dict[str, Any]:
 
 def check(events: str, pairs: str, rules: str, sample: int) -> dict[str, Any]:
     """A sample of rows × all rules against the plain evaluator of the tests."""
-    sys.path.insert(0, str(REPO / "tests"))
-    import sigma_reference
-
-    sigma_reference.lower = lru_cache(1 << 20)(sigma_reference.lower)
+    reference = plain_evaluator()
     table, found = read(events), read(pairs)
     compiled, _ = load([Path(rules)])
     numbers, fields = bound(compiled)
@@ -114,11 +115,11 @@ def check(events: str, pairs: str, rules: str, sample: int) -> dict[str, Any]:
             ours[row].add(rule)
     part = table.take(pa.array(chosen))
     unlike = 0
-    for row, event in zip(chosen, sigma_reference.events(compiled, part, fields), strict=True):
+    for row, event in zip(chosen, reference.events(compiled, part, fields), strict=True):
         theirs = {
             number
             for number in numbers
-            if sigma_reference.holds(compiled.rules[number].when, compiled, event)
+            if reference.holds(compiled.rules[number].when, compiled, event)
         }
         unlike += len(theirs ^ ours[row])
     return {

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.child import Laps
-from bench.process_steps import load, read, rule_columns
+from bench.process_steps import read, rule_columns
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, Node, Not, RuleSet
+from labrys.scan.rules import load
 
 _TESTS = {"contains": "contains", "starts": "starts_with", "ends": "suffix"}
 

@@ -21,7 +21,7 @@ def run(*, quick: bool) -> list[Row]:
         runs = 3 if quick else _RUNS
         empty = folder / "empty"
         empty.mkdir()
-        commands = {
+        commands: dict[str, list[str | Path]] = {
             "labrys --help": [program(), "--help"],
             "labrys scan --help": [program(), "scan", "--help"],
             "labrys rules check (nothing)": [program(), "rules", "check", empty],
@@ -68,7 +68,7 @@ def _installed(folder: Path) -> Row:
         command([sys.executable, "-m", "venv", home])
         python = home / "bin" / "python"
         bare = _bytes(home)
-        asked = ["--require-hashes", "-r", REPO / "requirements" / "core.txt"]
+        asked: list[str | Path] = ["--require-hashes", "-r", REPO / "requirements" / "core.txt"]
         if wheel.exists():
             how = "uv"
             cost = command([wheel, "pip", "install", "-q", "--python", python, *asked])
