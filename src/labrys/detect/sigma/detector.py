@@ -1,6 +1,7 @@
 """The Sigma row detector: binds rules to shapes, matches them, reports findings."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -139,18 +140,9 @@ class _Columns:
     def __init__(self, table: pa.Table) -> None:
         self._table = table
         self._made: dict[Field, Column | None] = {}
-        self.batch = Batch(table.num_rows, self._searched)
-
-    def _searched(self) -> list[Column]:
-        """The source's own columns."""
-        for name, column in zip(self._table.column_names, self._table.columns, strict=True):
-            if name not in _OURS:
-                self._made.setdefault(name, column)
-        return [
-            column
-            for name in self._table.column_names
-            if name not in _OURS and (column := self._made[name]) is not None
-        ]
+        # Nothing that refers back to this object: a cycle would hold its memory until the collector
+        # runs, and that counts objects, not the bytes of Arrow behind them.
+        self.batch = Batch(table.num_rows, partial(_searched, table, self._made))
 
     def get(self, field: Field) -> Column | None:
         """The column that a field stands for; None where the table has none of its columns."""
@@ -161,6 +153,16 @@ class _Columns:
     def through(self, fields: FieldMap) -> Values:
         """Rule field name → column, as one log source sees them."""
         return lambda name: self.get(fields.column(name))
+
+
+def _searched(table: pa.Table, made: dict[Field, Column | None]) -> list[Column]:
+    """The source's own columns, the same objects as those in `made`."""
+    names = [name for name in table.column_names if name not in _OURS]
+    return [
+        column
+        for name in names
+        if (column := made.setdefault(name, table.column(name))) is not None
+    ]
 
 
 def _guarded(found: Mapping[int, Ints], where: Guard, columns: _Columns) -> dict[int, Ints]:
