@@ -36,7 +36,7 @@ class Reading:
     jobs: int = 2
     memory: int = 2 << 30
     stall_seconds: float = 120.0
-    flush_bytes: int = 96 << 20
+    flush_bytes: int = 48 << 20
     limits: Limits = field(default_factory=Limits)
 
 
