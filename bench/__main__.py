@@ -1,4 +1,7 @@
-"""Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`."""
+"""Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`.
+
+`python -m bench detect` has a command line of its own: see `bench.detect.main`.
+"""
 
 import argparse
 import json
@@ -28,6 +31,10 @@ NAMES: Final = (
 
 def main() -> int:
     """Run what was asked for; 1 if labrys gave an answer that differs from the reference's."""
+    if sys.argv[1:2] == ["detect"]:
+        from bench.detect.main import main as detect
+
+        return detect(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")

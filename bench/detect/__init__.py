@@ -1,0 +1,1 @@
+"""What labrys finds on every labelled set, and what each layer of it adds: `python -m bench detect`."""

@@ -1,0 +1,150 @@
+"""What one scan of a set found: the lines of its report as the few fields that are counted."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from bench.detect.layers import rarity
+
+MEDIUM: Final = 3
+HIGH: Final = 4
+LEVELS: Final = {1: "informational", 2: "low", 3: "medium", 4: "high", 5: "critical"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding; `files` are the files of the set (paths in it) that its evidence lies in."""
+
+    uid: str
+    rule: str
+    title: str
+    detector: str
+    severity: int
+    techniques: tuple[str, ...]
+    tactics: tuple[str, ...]
+    files: tuple[str, ...]
+    entities: tuple[str, ...]
+    shape: str
+
+    @property
+    def only_rarity(self) -> bool:
+        """Whether it only says that something is unusual."""
+        return rarity(self.detector)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One incident, findings as uids."""
+
+    rank: int
+    severity: int
+    title: str
+    findings: frozenset[str]
+    entities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """All findings and incidents of one scan."""
+
+    findings: tuple[Finding, ...]
+    incidents: tuple[Incident, ...]
+
+    @cached_property
+    def by_file(self) -> dict[str, list[Finding]]:
+        """The findings whose whole evidence lies in one file.
+
+        What a correlation put together from several files of a set that never met says nothing
+        about any of them.
+        """
+        made: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            if len(finding.files) == 1:
+                made.setdefault(finding.files[0], []).append(finding)
+        return made
+
+    def serious(self, file: str) -> list[Finding]:
+        """The findings of medium severity or more in a file."""
+        return [each for each in self.by_file.get(file, ()) if each.severity >= MEDIUM]
+
+    @cached_property
+    def folded(self) -> list[str]:
+        """The lines under which findings outside incidents are folded: one for each rule."""
+        inside = {uid for incident in self.incidents for uid in incident.findings}
+        outside = Counter(each.rule for each in self.findings if each.uid not in inside)
+        titles = {each.rule: each.title for each in self.findings}
+        return [f"{titles[rule]} ({count})" for rule, count in outside.most_common()]
+
+    def unjoined(self) -> "Found":
+        """As if nothing were joined: each finding of medium or more is an incident."""
+        alone = sorted(
+            (each for each in self.findings if each.severity >= MEDIUM),
+            key=lambda each: (-each.severity, each.uid),
+        )
+        made = (
+            Incident(rank, each.severity, each.title, frozenset({each.uid}), each.entities)
+            for rank, each in enumerate(alone, 1)
+        )
+        return replace(self, incidents=tuple(made))
+
+
+def read(report: Path, evidence: str) -> Found:
+    """The lines of an NDJSON report; `evidence` is the name of the scanned folder."""
+    import orjson
+
+    findings: list[Finding] = []
+    incidents: list[Incident] = []
+    with report.open("rb") as lines:
+        for line in lines:
+            row = orjson.loads(line)
+            if row["class_uid"] == 2004:
+                findings.append(_finding(row, evidence))
+            elif row["class_uid"] == 2005:
+                incidents.append(_incident(row))
+    return Found(tuple(findings), tuple(sorted(incidents, key=lambda each: each.rank)))
+
+
+def file_of(source: str, evidence: str) -> str:
+    """A record's `_source` as the path of the file inside the set; archives are one file."""
+    inside = source.rpartition(f"/{evidence}/")[2] if f"/{evidence}/" in source else source
+    return inside.removeprefix(f"{evidence}/").partition("!/")[0]
+
+
+def _finding(row: dict[str, Any], evidence: str) -> Finding:
+    info = row["finding_info"]
+    attacks = info.get("attacks") or ()
+    sources = (each["data"]["_source"] for each in row.get("evidences") or ())
+    return Finding(
+        uid=info["uid"],
+        rule=info["analytic"]["uid"],
+        title=info["title"],
+        detector=row["metadata"]["product"]["feature"]["name"],
+        severity=row["severity_id"],
+        techniques=tuple(each["technique"]["uid"] for each in attacks if "technique" in each),
+        tactics=_tactics(attacks),
+        files=tuple(sorted({file_of(source, evidence) for source in sources})),
+        entities=_entities(row),
+        shape=row["unmapped"]["shape"],
+    )
+
+
+def _incident(row: dict[str, Any]) -> Incident:
+    return Incident(
+        rank=row["unmapped"]["rank"],
+        severity=row["severity_id"],
+        title=row["finding_info"]["title"],
+        findings=frozenset(each["uid"] for each in row["finding_info_list"]),
+        entities=_entities(row),
+    )
+
+
+def _tactics(attacks: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    found = (each.get("tactic") or {} for each in attacks)
+    return tuple(dict.fromkeys(each.get("uid") or each.get("name") or "" for each in found))
+
+
+def _entities(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(each["value"]) for each in row.get("observables") or ())
