@@ -30,7 +30,7 @@ def made(system: dict[str, Any], **sections: Any) -> windows_event.Event:
     """The event by the quick way, after making sure that the general way gives the same."""
     text = orjson.dumps(tree(system, **sections))
     general = windows_event.from_tree(orjson.loads(text)["Event"])
-    quick = windows_document.from_json(text)
+    quick = windows_document.named(windows_document.from_json(text))
     assert quick[0] == general[0]
     assert quick[2:] == general[2:]
     assert given_values(quick[1]) == given_values(general[1])

@@ -4,7 +4,7 @@ The form is the one of the `evtx` library and its `evtx_dump`: the XML's element
 attributes under `#attributes`. Documents in any other form go the general way of `windows_event`.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -102,18 +102,51 @@ class _Document(_Strict):
 
 _usual = msgspec.json.Decoder(_Document).decode
 
+FIXED: Final = (
+    "Provider_Name",
+    "Provider_Guid",
+    "EventID",
+    "Version",
+    "Level",
+    "Task",
+    "Opcode",
+    "Keywords",
+    "TimeCreated",
+    "EventRecordID",
+    "Channel",
+    "Computer",
+    "ExecutionProcessID",
+    "ExecutionThreadID",
+    "UserID",
+    "ActivityID",
+)
+"""The columns whose values an event of the usual form has by place."""
 
-def from_json(text: str | bytes) -> windows_event.Event:
+Placed = tuple[str, tuple[Any, ...] | None, dict[str, Any], int | None, str | None]
+"""Shape, values of `FIXED` (None where all are among the fields), fields, time, host."""
+
+
+def named(placed: Placed) -> windows_event.Event:
+    """The same event with all of its values by name."""
+    shape, fixed, fields, time, host = placed
+    if fixed is not None:
+        given = zip(FIXED, fixed, strict=True)
+        fields = {name: value for name, value in given if value is not None} | fields
+    return shape, fields, time, host
+
+
+def from_json(text: str | bytes) -> Placed:
     """The event of a JSON document `{"Event": {"System": ...}}`. Raises ValueError or KeyError."""
     if (made := usual(text)) is not None:
         return made
     tree = orjson.loads(text)["Event"]
     if not isinstance(tree, dict):
         raise ValueError("a Windows event that is not an object")
-    return windows_event.from_tree(tree)
+    shape, fields, time, host = windows_event.from_tree(tree)
+    return shape, None, fields, time, host
 
 
-def usual(text: str | bytes) -> windows_event.Event | None:
+def usual(text: str | bytes) -> Placed | None:
     """The same for a document of the usual form, None for any other.
 
     Typed decoding costs half of what walking the tree does.
@@ -122,51 +155,48 @@ def usual(text: str | bytes) -> windows_event.Event | None:
         event = _usual(text).Event
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    system = event.System
-    provider, guid = system.Provider.of, system.Provider.of.Guid
-    fields: dict[str, Any] = {
-        "Provider_Name": provider.Name,
-        "Provider_Guid": guid if guid is None else windows_event.braced(guid),
-        "EventID": system.EventID,
-        "Version": system.Version,
-        "Level": system.Level,
-        "Task": system.Task,
-        "Opcode": system.Opcode,
-        "Keywords": system.Keywords,
-        "TimeCreated": system.TimeCreated.of.SystemTime,
-        "EventRecordID": system.EventRecordID,
-        "Channel": system.Channel,
-        "Computer": system.Computer,
-    }
+    system, data, fields = event.System, event.EventData, {}
+    number, provider = system.EventID, system.Provider.of
+    if type(number) is _QualifiedID:
+        fields["Qualifiers"] = number.of.Qualifiers
+    event_id = number.text if type(number) is _QualifiedID else number
     if provider.EventSourceName is not None:
         fields["Provider_EventSourceName"] = provider.EventSourceName
-    if type(system.EventID) is _QualifiedID:
-        fields["EventID"] = system.EventID.text
-        fields["Qualifiers"] = system.EventID.of.Qualifiers
-    if (execution := system.Execution) is not None:
-        fields["ExecutionProcessID"] = execution.of.ProcessID
-        fields["ExecutionThreadID"] = execution.of.ThreadID
-    if (security := system.Security) is not None:
-        fields["UserID"] = security.of.UserID
-    if (correlation := system.Correlation) is not None:
-        fields["ActivityID"] = windows_event.braced(correlation.of.ActivityID)
-        if correlation.of.RelatedActivityID is not None:
-            fields["RelatedActivityID"] = windows_event.braced(correlation.of.RelatedActivityID)
-    made = (
-        windows_event.shape(system.Channel, provider.Name, str(fields["EventID"])),
-        fields,
-        windows_event.moment(fields["TimeCreated"]),
-        system.Computer or None,
+    execution, security, correlation = system.Execution, system.Security, system.Correlation
+    if correlation is not None and correlation.of.RelatedActivityID is not None:
+        fields["RelatedActivityID"] = windows_event.braced(correlation.of.RelatedActivityID)
+    shape = windows_event.shape(system.Channel, provider.Name, str(event_id))
+    created, host = system.TimeCreated.of.SystemTime, system.Computer
+    time = windows_event.moment(created)
+    fixed = (
+        provider.Name,
+        provider.Guid and windows_event.braced(provider.Guid),
+        event_id,
+        system.Version,
+        system.Level,
+        system.Task,
+        system.Opcode,
+        system.Keywords,
+        created,
+        system.EventRecordID,
+        system.Channel,
+        host,
+        execution and execution.of.ProcessID,
+        execution and execution.of.ThreadID,
+        security and security.of.UserID,
+        correlation and windows_event.braced(correlation.of.ActivityID),
     )
-    data = event.EventData
-    if event.UserData is None:
-        if data is None:
-            return made
-        if (guids := windows_event.usual_guids(tuple(data))) is not None:
-            fields.update(data)
-            for name in guids:
-                fields[name] = windows_event.braced(fields[name])
-            return made
-    found = windows_event.data_fields({"EventData": data, "UserData": event.UserData})
-    windows_event.merge(fields, found)
-    return made
+    found, user = data or {}, event.UserData
+    if user is not None and data is None:
+        found = windows_event.user_fields(user)
+    guids = windows_event.usual_guids(tuple(found))
+    if guids is None or (user is not None and (data is not None or found is user)):
+        found = windows_event.data_fields({"EventData": data, "UserData": user})
+        guids = windows_event.guid_names(tuple(found))
+    if found.keys().isdisjoint(windows_event.SYSTEM):
+        for name in guids:
+            found[name] = windows_event.braced(found[name])
+        return shape, fixed, {**fields, **found} if fields else found, time, host or None
+    shape, whole, time, _ = named((shape, fixed, fields, time, None))
+    windows_event.merge(whole, found)
+    return shape, None, whole, time, host or None

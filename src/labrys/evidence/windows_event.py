@@ -7,7 +7,7 @@ Columns are the elements and attributes of `System` under one flat name each, an
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -49,9 +49,11 @@ IDENTITY: Final = frozenset(
 
 _MARKS: Final = frozenset(["", "#", "@", "x"])
 _UNUSUAL: Final = frozenset(["Data", "#attributes", ""])
+_SCALARS: Final = frozenset([str, int, float, bool, type(None)])
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 _LONGEST: Final = 80
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def from_tree(event: dict[str, Any]) -> Event:
@@ -92,7 +94,7 @@ def merge(system: dict[str, Any], data: dict[str, Any]) -> None:
         else:
             system[f"System_{name}"] = system[name]
     system.update(data)
-    for name in _guid_names(tuple(system)):
+    for name in guid_names(tuple(system)):
         system[name] = braced(system[name])
 
 
@@ -115,10 +117,9 @@ def row(fields: dict[str, Any]) -> Event:
 def moment(value: Any) -> int | None:
     """A time as Windows writes it, 2024-05-06T07:08:09.1234567Z, in epoch milliseconds UTC."""
     try:
-        since = datetime.fromisoformat(value) - _EPOCH
+        time = (datetime.fromisoformat(value) - _EPOCH) // _MILLISECOND
     except (TypeError, ValueError):
         return timestamps.parse(value)
-    time = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
     return time if timestamps.EARLIEST <= time < timestamps.LATEST else None
 
 
@@ -146,14 +147,17 @@ def braced(value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def usual_guids(names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Which of these `EventData` names hold GUIDs; None when they must go by `data_fields`."""
+    """Which of these data names hold GUIDs; None when they must go by `data_fields`."""
     if any(name in SYSTEM or name in _UNUSUAL or name[0] in "@#" for name in names):
         return None
-    return _guid_names(names)
+    if any(name.startswith("xmlns") for name in names):
+        return None
+    return guid_names(names)
 
 
 @lru_cache(maxsize=4096)
-def _guid_names(names: tuple[str, ...]) -> tuple[str, ...]:
+def guid_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of these columns hold GUIDs."""
     return tuple(
         name
         for name in names
@@ -174,6 +178,20 @@ def _element(fields: dict[str, Any], name: str, value: Any) -> None:
             fields[columns.get(key, f"{name}_{key}")] = item
     if (text := value.get("#text", value.get("Value"))) is not None:
         fields[name] = text
+
+
+def user_fields(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `UserData` in its usual form: plain elements in one; itself in any other."""
+    if len(content) != 1:
+        return content
+    (inner,) = content.values()
+    if type(inner) is not dict:
+        return content
+    if (attributes := inner.get("#attributes")) is not None:
+        if not isinstance(attributes, dict) or not all(key[:5] == "xmlns" for key in attributes):
+            return content
+        inner = {key: value for key, value in inner.items() if key != "#attributes"}
+    return inner if _SCALARS.issuperset(map(type, inner.values())) else content
 
 
 def data_fields(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def read(source: Source) -> Iterator[Shaped]:
 
 
 def _read(source: Source, stream: BinaryIO) -> Iterator[Shaped]:
-    records = Records(source)
+    records = Records(source, fixed=windows_document.FIXED)
     try:
         take = _parser(source, stream).records_json().__next__
     except Exception as error:
@@ -44,8 +44,16 @@ def _read(source: Source, stream: BinaryIO) -> Iterator[Shaped]:
     while errors < most_errors:
         try:
             text = take()["data"]
-            shape, fields, time, host = from_json(text)
-            add(shape, fields, time=time, offset=number, host=host, size=len(text))
+            shape, fixed, fields, time, host = from_json(text)
+            add(
+                shape,
+                fields,
+                time=time,
+                offset=number,
+                host=host,
+                size=len(text),
+                fixed=fixed,
+            )
         except StopIteration:
             break
         except (KeyboardInterrupt, SystemExit):

@@ -196,8 +196,9 @@ def test_the_quick_way_and_the_general_way_agree(tmp_path: Path) -> None:
                 break
             except RuntimeError:
                 continue
-            quick = windows_document.usual(text)
-            if quick is not None:
+            placed = windows_document.usual(text)
+            if placed is not None:
+                quick = windows_document.named(placed)
                 general = windows_event.from_tree(orjson.loads(text)["Event"])
                 assert quick[0] == general[0]
                 assert quick[2:] == general[2:]

@@ -40,7 +40,7 @@ def read(source: Source) -> Iterator[Shaped]:
 
     An object that is no Windows event becomes a `json.record`.
     """
-    records = Records(source)
+    records = Records(source, fixed=windows_document.FIXED)
     with source.open() as stream:
         for offset, raw in json_stream.objects(stream):
             if isinstance(raw, bytes):
@@ -53,11 +53,14 @@ def read(source: Source) -> Iterator[Shaped]:
 
 
 def _add(records: Records, offset: int, raw: bytes) -> None:
-    event = windows_document.usual(raw) if _MARK in raw[:32] else None
-    if event is None:
-        event = dialects.event(orjson.loads(raw))
-    if event is None:
-        fields = flatten(orjson.loads(raw))
-        event = "json.record", fields, timestamps.of_record(fields), None
-    shape, fields, time, host = event
-    records.add(shape, fields, time=time, offset=offset, host=host, size=len(raw))
+    if _MARK in raw[:32] and (placed := windows_document.usual(raw)) is not None:
+        shape, fixed, fields, time, host = placed
+    else:
+        document, fixed = orjson.loads(raw), None
+        event = dialects.event(document)
+        if event is None:
+            # Telling may have used the document up.
+            fields = flatten(orjson.loads(raw))
+            event = "json.record", fields, timestamps.of_record(fields), None
+        shape, fields, time, host = event
+    records.add(shape, fields, time=time, offset=offset, host=host, size=len(raw), fixed=fixed)
