@@ -13,8 +13,15 @@ from bench.detect.found import HIGH, LEVELS, MEDIUM, Found
 from bench.detect.labelled import Labelled, data, right_technique
 
 _COLLECTIONS: Final = ("evtx_attack_samples", "evtx_to_mitre")
-_TRUE_COUNTS: Final = {"8fbf3271": 3, "0b9ad457": 3, "45e112d0": 3, "c7dcacd0": 2}
-"""Where the published number of matches is known to be wrong, the number that reading them gives."""
+_TRUE_COUNTS: Final = {
+    "8fbf3271": 3,
+    "0b9ad457": 3,
+    "45e112d0": 3,
+    "c7dcacd0": 2,
+    "5bac7a56": 2,
+    "7124aebe": 2,
+}
+"""Where the published number of matches is wrong or missing: what reading event by event gives."""
 
 
 def _attacks(folder: Path) -> None:
@@ -66,7 +73,7 @@ def _techniques(found: Found, rows: list[dict[str, str]]) -> Iterator[Figure]:
         for row in rows:
             mine = [
                 each
-                for each in found.by_file.get(_key(row), ())
+                for each in found.of(_key(row))
                 if each.severity >= least and not each.only_rarity
             ]
             if not right_technique(mine, [row["technique"]]):
@@ -91,9 +98,7 @@ def _regression_found(found: Found, _: Path) -> Iterator[Figure]:
         rows = list(csv.DictReader(lines))
     wrong = []
     for row in rows:
-        fired = Counter(
-            each.rule for each in found.by_file.get(f"sigma_regression/{row['file']}", ())
-        )
+        fired = Counter(each.rule for each in found.of(f"sigma_regression/{row['file']}"))
         for uid in row["rule_ids"].replace(";", " ").replace(",", " ").split():
             wanted = _TRUE_COUNTS.get(uid[:8]) or int(row["match_count"] or 1)
             if fired[uid] != wanted:
@@ -195,7 +200,7 @@ ATTACK_EVTX: Final = Labelled(
 REGRESSION: Final = Labelled(
     "sigma_regression",
     "each test counts once: do its rules fire exactly as often as they must on its file",
-    "positives only; four published match counts are wrong and replaced",
+    "positives only; six published match counts are wrong or missing and replaced",
     partial(_archive, "sigma_regression"),
     _regression_found,
 )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,27 +49,32 @@ class Incident:
 
 @dataclass(frozen=True)
 class Found:
-    """All findings and incidents of one scan."""
+    """All findings and incidents of one scan; `same` names files that are copies of others."""
 
     findings: tuple[Finding, ...]
     incidents: tuple[Incident, ...]
+    same: dict[str, str]
 
     @cached_property
-    def by_file(self) -> dict[str, list[Finding]]:
-        """The findings whose whole evidence lies in one file.
+    def _by_file(self) -> dict[str, list[Finding]]:
+        made: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            files = {self.same.get(file, file) for file in finding.files}
+            if len(files) == 1:
+                made.setdefault(files.pop(), []).append(finding)
+        return made
+
+    def of(self, file: str) -> list[Finding]:
+        """The findings whose whole evidence lies in this file, or in a copy that was read for it.
 
         What a correlation put together from several files of a set that never met says nothing
         about any of them.
         """
-        made: dict[str, list[Finding]] = {}
-        for finding in self.findings:
-            if len(finding.files) == 1:
-                made.setdefault(finding.files[0], []).append(finding)
-        return made
+        return self._by_file.get(self.same.get(file, file), [])
 
     def serious(self, file: str) -> list[Finding]:
         """The findings of medium severity or more in a file."""
-        return [each for each in self.by_file.get(file, ()) if each.severity >= MEDIUM]
+        return [each for each in self.of(file) if each.severity >= MEDIUM]
 
     @cached_property
     def folded(self) -> list[str]:
@@ -91,9 +97,11 @@ class Found:
         return replace(self, incidents=tuple(made))
 
 
-def read(report: Path, evidence: str) -> Found:
-    """The lines of an NDJSON report; `evidence` is the name of the scanned folder."""
+def read(report: Path, folder: Path) -> Found:
+    """The lines of an NDJSON report of a scan of `folder`."""
     import orjson
+
+    evidence = folder.name
 
     findings: list[Finding] = []
     incidents: list[Incident] = []
@@ -104,7 +112,24 @@ def read(report: Path, evidence: str) -> Found:
                 findings.append(_finding(row, evidence))
             elif row["class_uid"] == 2005:
                 incidents.append(_incident(row))
-    return Found(tuple(findings), tuple(sorted(incidents, key=lambda each: each.rank)))
+    ranked = sorted(incidents, key=lambda each: each.rank)
+    return Found(tuple(findings), tuple(ranked), _copies(folder))
+
+
+def _copies(folder: Path) -> dict[str, str]:
+    """Each file with the content of an earlier one → that one: a case reads a content once."""
+    sizes: dict[int, list[Path]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        sizes.setdefault(path.stat().st_size, []).append(path)
+    made: dict[str, str] = {}
+    for paths in sizes.values():
+        first: dict[bytes, str] = {}
+        for path in paths if len(paths) > 1 else ():
+            name = path.relative_to(folder).as_posix()
+            original = first.setdefault(sha256(path.read_bytes()).digest(), name)
+            if original != name:
+                made[name] = original
+    return made
 
 
 def file_of(source: str, evidence: str) -> str:

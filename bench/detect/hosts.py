@@ -90,7 +90,7 @@ def _windows(line: str) -> str:
 
 def _scraps_found(found: Found, _: Path) -> Iterator[Figure]:
     for name, amount in _SCRAPS:
-        mine = found.by_file.get(name, [])
+        mine = found.of(name)
         levels = Counter(each.severity for each in mine)
         serious = Counter(each.title for each in mine if each.severity >= MEDIUM)
         for level in (5, 4, 3, 2):

@@ -137,7 +137,7 @@ def _scan(mine: Path, folder: Path, arguments: Sequence[str]) -> tuple[Cost, Fou
         env=environment(folder),
         codes=(0, 1),
     )
-    return cost, read(report, _EVIDENCE)
+    return cost, read(report, mine / _EVIDENCE)
 
 
 def _printed(result: dict[str, Any], *, details_too: bool) -> str:

@@ -1,6 +1,7 @@
 """Recorded attacks with the noise of their hosts, a technique for each file (Mordor)."""
 
 import csv
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from bench.detect.labelled import Labelled, data, related, right_technique, titl
 
 def _prepare(folder: Path) -> None:
     for row in _labels():
-        (folder / row["file"]).symlink_to(data("mordor", row["file"]))
+        shutil.copyfile(data("mordor", row["file"]), folder / row["file"])
 
 
 def _labels() -> list[dict[str, str]]:
@@ -45,7 +46,7 @@ def _found_techniques(found: Found, rows: list[dict[str, str]]) -> Iterator[Figu
         for row in rows:
             mine = [
                 each
-                for each in found.by_file.get(row["file"], ())
+                for each in found.of(row["file"])
                 if each.severity >= least and not each.only_rarity
             ]
             if not right_technique(mine, _techniques(row)):
