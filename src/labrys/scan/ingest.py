@@ -306,7 +306,7 @@ def _file_row(path: Path, name: str, stat: os.stat_result) -> SourceRow:
 def _encoded(table: pa.Table) -> pa.Table:
     """Text columns by dictionary, once for both the matcher and the Parquet writer."""
     if table.num_rows < _WORTH_ENCODING:
-        return table
+        return table.combine_chunks()
     columns = [
         _encode(column) if name != "_id" and pa.types.is_string(column.type) else column
         for name, column in zip(table.column_names, table.columns, strict=True)

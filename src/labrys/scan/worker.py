@@ -192,7 +192,8 @@ def _send_round(state: _State) -> None:
     for shape, table in state.gathered.take():
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
+            # As one batch: a small one for each file costs more than its content.
+            writer.write_table(table.combine_chunks())
         shapes.append(shape)
         batches.append(sink.getvalue().to_pybytes())
     progress = tuple(state.progress.values())
