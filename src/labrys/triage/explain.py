@@ -39,7 +39,12 @@ def summary(story: Story) -> str:
     times = f", {worst.count:,} times" if worst.count > 1 else ""
     sure = f"{level}, confidence {worst.confidence}{times}"
     sentences.append(f"What weighs most is “{cut(worst.title, 90)}” ({sure}).")
-    if story.lifted:
+    if story.lifted and story.bits:
+        sentences.append(
+            "Each finding is low by itself; that so many which hardly ever occur there came "
+            "together is not."
+        )
+    elif story.lifted:
         sentences.append(
             "Each finding is low by itself; so many phases in so short a time are not."
         )

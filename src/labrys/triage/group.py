@@ -1,10 +1,11 @@
 """Joins nodes to groups: strong findings chain along shared keys in time, weak ones only attach.
 
-Three steps, each linear in the number of keys: nodes that may carry an incident are linked to the
+Each step is linear in the number of keys: nodes that may carry an incident are linked to the
 one before them with the same key (union-find over those links); nodes that could bridge what does
 not belong together (without time, very long, always there) join the one group they are closest
 to, or stay among themselves; weak findings join a group by a strong key or not at all, except that
-many stages on one host in a short time are a group of their own.
+many stages on one host in a short time, or enough that is unusual (`labrys.triage.unusual`), are a
+group of their own.
 """
 
 from dataclasses import dataclass
@@ -15,47 +16,38 @@ import numpy as np
 from labrys.ocsf.schema import Severity
 from labrys.triage.chain import stages
 from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, unique
+from labrys.triage.links import AGAIN, BREADTH, Links, components, naming, together
 from labrys.triage.nodes import HOUR, LONG, Nodes
+from labrys.triage.rarity import Rarity, places, rarity
 from labrys.triage.ties import HOST, STRONG, Keys, chronic, clock, keys
+from labrys.triage.unusual import unusual
 
-BREADTH: Final = -1
-"""Key of a link by many stages of an attack on one host within an hour."""
-SAME_RULE: Final = -2
-"""Key of a link by the same rule and nothing else; `SAME_RULE - 1 - identity` where it is also the
-same host (or user, where there is no host)."""
 _LIFTING: Final = 3
 """So many stages on one host within an hour are an incident, however weak each finding is."""
 _NO_WINDOW: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """Ties that were used: `node` belongs because of `other`, by `key`, `gap` ms apart.
-
-    `gap` is `NO_TIME` where one of them has none; negative where `node` is earlier.
-    """
-
-    node: Ints
-    other: Ints
-    key: Ints
-    gap: Ints
-
-
-@dataclass(frozen=True, slots=True)
 class Groups:
-    """`group` of each node: the smallest node number in it; -1 for what is only noise."""
+    """`group` of each node: the smallest node number in it; -1 for what is only noise.
+
+    `lifted` are weak nodes that are a group for their many stages, `unusual` for their rarity.
+    """
 
     group: Ints
     links: Links
     keys: Keys
     lifted: Flags
+    unusual: Flags
+    rare: Rarity
 
 
 def group(nodes: Nodes, columns: Columns) -> Groups:
     """The groups of a case, and by what they hold together."""
     time = clock(nodes)
     made = keys(nodes, columns, time)
-    noisy = chronic(nodes, time)
+    rare = rarity(nodes, columns)
+    noisy = chronic(nodes, time) | rare.chronic
     core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
     found = [_chain(nodes, made, core, made.window)]
     leaves = nodes.strong & ~core
@@ -64,7 +56,7 @@ def group(nodes: Nodes, columns: Columns) -> Groups:
     left = leaves.copy()
     left[attached.node] = False
     found.append(_timeless(nodes, made, left))
-    single = _of_one_rule(nodes, _components(len(core), found))
+    single = _of_one_rule(nodes, components(len(core), found))
     found.append(_recurring(nodes, columns, (left | core) & single))
     weak = ~nodes.strong
     found.append(_attach(nodes, made, weak, nodes.strong, made.near))
@@ -73,8 +65,11 @@ def group(nodes: Nodes, columns: Columns) -> Groups:
     lifted, links = _lift(nodes, columns, ~joined & ~noisy)
     found.append(links)
     joined |= lifted
-    labels = np.where(joined, _components(len(core), found), -1)
-    return Groups(labels, _concatenate(found), made, lifted)
+    odd, links = unusual(nodes, rare, ~joined, core)
+    found.append(links)
+    joined |= odd
+    labels = np.where(joined, components(len(core), found), -1)
+    return Groups(labels, together(found), made, lifted, odd, rare)
 
 
 def _chain(nodes: Nodes, made: Keys, who: Flags, window: Ints) -> Links:
@@ -182,7 +177,7 @@ def _of_one_rule(nodes: Nodes, labels: Ints) -> Flags:
 def _recurring(nodes: Nodes, columns: Columns, who: Flags) -> Links:
     """One rule again and again on one host, and nothing else, is one incident, however long."""
     numbers = np.flatnonzero(who)
-    host = _host_of(nodes, columns)[numbers]
+    host = places(nodes, columns)[numbers]
     sorting = np.lexsort((numbers, nodes.start[numbers], host, nodes.rule[numbers]))
     numbers, host = numbers[sorting], host[sorting]
     rule = nodes.rule[numbers]
@@ -190,22 +185,12 @@ def _recurring(nodes: Nodes, columns: Columns, who: Flags) -> Links:
     node, other = numbers[1:][same], numbers[:-1][same]
     gap = np.maximum(nodes.start[node] - nodes.end[other], 0)
     gap[~nodes.timed[node] | ~nodes.timed[other]] = NO_TIME
-    return Links(node, other, SAME_RULE - 1 - host[1:][same], gap)
-
-
-def _host_of(nodes: Nodes, columns: Columns) -> Ints:
-    """The first host each node names, or else the first telling identity; -1 without any."""
-    made = np.full(len(nodes.rule), -1)
-    identities = columns.identities
-    for kept in (identities.part, identities.alone, identities.kind == KIND["host"]):
-        chosen = kept[nodes.identity]
-        made[nodes.owner[chosen][::-1]] = nodes.identity[chosen][::-1]
-    return made
+    return Links(node, other, naming(AGAIN, host[1:][same]), gap)
 
 
 def _lift(nodes: Nodes, columns: Columns, who: Flags) -> tuple[Flags, Links]:
     """Weak findings that show many stages on one host within an hour, as groups of their own."""
-    host = _host_of(nodes, columns)
+    host = places(nodes, columns)
     hosted = np.zeros(len(host), np.bool_)
     hosted[host >= 0] = columns.identities.kind[host[host >= 0]] == KIND["host"]
     tactic = _tactics(columns)[columns.attack[nodes.first]]
@@ -250,32 +235,4 @@ def _tactics(columns: Columns) -> Ints:
         [places.get(attack.tactics[0], -1) if attack.tactics else -1 for attack in columns.attacks]
         or [-1],
         np.int64,
-    )
-
-
-def _components(count: int, links: list[Links]) -> Ints:
-    """Connected components by the smallest node number: hook roots to smaller ones, compress."""
-    parent = np.arange(count)
-    left = np.concatenate([each.node for each in links])
-    right = np.concatenate([each.other for each in links])
-    while len(left):
-        low = np.minimum(parent[left], parent[right])
-        high = np.maximum(parent[left], parent[right])
-        apart = low < high
-        left, right = left[apart], right[apart]
-        np.minimum.at(parent, high[apart], low[apart])
-        while True:
-            above = parent[parent]
-            if np.array_equal(above, parent):
-                break
-            parent = above
-    return parent
-
-
-def _concatenate(links: list[Links]) -> Links:
-    return Links(
-        *(
-            np.concatenate([getattr(each, name) for each in links])
-            for name in ("node", "other", "key", "gap")
-        )
     )

@@ -1,8 +1,9 @@
 """Folds findings into the nodes of the graph, so that a rule's hundred hits are one thing to tie.
 
 Findings of at least medium severity become one node when the same rule hit the same hosts, users
-and addresses again within an hour of the same day. Weaker findings stay nodes of their own: they
-never tie others together, they can only be tied to one.
+and addresses again within an hour of the same day. Weaker findings become one only when they name
+exactly the same and are at most ten minutes apart: they never tie others together, they can only be
+tied to one, and each by what it names itself.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, unique
 
 Hashes = npt.NDArray[np.uint64]
 
-HOUR: Final = 3_600_000
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+SOON: Final = 10 * MINUTE
 LONG: Final = 12 * HOUR
 """A finding that spans more than this (a beacon over days) must not bridge all it overlaps."""
 
@@ -55,16 +58,18 @@ class Nodes:
 def fold(columns: Columns) -> Nodes:
     """The nodes of the findings, ordered by rule, severity and time."""
     rows = len(columns.rule)
-    who = _who(columns)
-    day = np.where(columns.timed, columns.start // DAY, NO_TIME)
     strong = columns.severity >= Severity.MEDIUM
+    who = _who(columns, strong)
+    length = np.where(strong, DAY, SOON)
+    day = np.where(columns.timed, columns.start // length, NO_TIME)
     sorting = np.lexsort((columns.start, day, who, columns.severity, columns.rule))
     opens = np.zeros(rows, np.bool_)
     for value in (columns.rule, columns.severity, who, day):
         ordered = value[sorting]
         opens[1:] |= ordered[1:] != ordered[:-1]
     start, end = columns.start[sorting], columns.end[sorting]
-    opens[1:] |= ~strong[sorting][1:] | (_gap(start, end) > HOUR)
+    # Weak findings without a time may be years apart: nothing says that they are one.
+    opens[1:] |= (_gap(start, end) > HOUR) | (~strong[sorting] & (start == NO_TIME))[1:]
     opens[:1] = True
     number = np.cumsum(opens) - 1
     node = np.empty(rows, np.int64)
@@ -90,13 +95,14 @@ def _gap(start: Ints, end: Ints) -> Ints:
     return np.where(known, start[1:] - np.minimum(end, start + DAY)[:-1], 0)
 
 
-def _who(columns: Columns) -> Ints:
+def _who(columns: Columns, strong: Flags) -> Ints:
     """A number that is equal when two findings name the same hosts, users and addresses.
 
-    What names none that tells anything is compared by everything it names.
+    What is weak, or names none that tells anything, is compared by everything it names.
     """
     kinds = columns.identities.kind[columns.identity]
     main = np.isin(kinds, [KIND["host"], KIND["user"], KIND["ip"], KIND["account"]])
+    main |= ~strong[columns.owner]
     placed = np.zeros(len(columns.rule), np.bool_)
     placed[columns.owner[main & columns.identities.alone[columns.identity]]] = True
     main |= ~placed[columns.owner]

@@ -1,8 +1,9 @@
 """Orders incidents: how bad, how broad over the kill chain, how unusual for this case, how sure.
 
 The score is the sum of what each distinct rule adds (its hits count once), each further one
-less, widened by the number of tactics, by their following the kill chain in time, and by the number
-of hosts; then pressed into 0 to 100.
+less, and of how unusual the weak findings are that made the incident; widened by the number of
+tactics, by their following the kill chain in time, and by the number of hosts; then pressed into 0
+to 100.
 """
 
 from bisect import bisect_right
@@ -17,12 +18,19 @@ _WEIGHT: Final = {1: 0.5, 2: 2.0, 3: 8.0, 4: 20.0, 5: 40.0}
 _FADE: Final = 0.85
 _HALF: Final = 60.0
 """A sum this large scores 50."""
+_BIT: Final = 0.3
+"""What each bit of surprise adds."""
+_OUTSTANDING: Final = 160.0
+"""So many bits of surprise are of high severity, whatever each finding is."""
+_CHRONIC: Final = 0.3
+"""What is left of the weight of a rule that fires all the time."""
 
 
 def score(story: Story) -> float:
     """0 to 100, two decimals; the same findings always give the same score."""
     parts = sorted((_part(hit) for hit in story.hits), reverse=True)
     total = sum(part * _FADE**place for place, part in enumerate(parts))
+    total += _BIT * story.bits
     phases = len(tactics(story))
     total *= 1 + 0.25 * max(0, phases - 1)
     total *= 1 + 0.05 * max(0, _in_sequence(story) - 1)
@@ -31,9 +39,21 @@ def score(story: Story) -> float:
 
 
 def severity(story: Story) -> int:
-    """The worst finding's severity; what only breadth made an incident counts as medium."""
+    """The worst finding's severity.
+
+    What only breadth or rarity made an incident counts as medium, or as high where it is far
+    beyond chance. What is medium and nothing but chronic is low: it is a habit of the place.
+    """
     worst = max(hit.severity for hit in story.hits)
-    return max(worst, int(Severity.MEDIUM)) if story.lifted else worst
+    if story.bits >= _OUTSTANDING:
+        worst = max(worst, int(Severity.HIGH))
+    elif story.lifted:
+        worst = max(worst, int(Severity.MEDIUM))
+    elif worst == Severity.MEDIUM and all(
+        hit.chronic for hit in story.hits if hit.severity == worst
+    ):
+        worst = int(Severity.LOW)
+    return worst
 
 
 def confidence(story: Story) -> int:
@@ -48,7 +68,8 @@ def tactics(story: Story) -> set[str]:
 
 
 def _part(hit: Hits) -> float:
-    return _WEIGHT[hit.severity] * (0.5 + 0.5 * hit.rarity) * (0.4 + 0.006 * hit.confidence)
+    weight = _WEIGHT[hit.severity] * (_CHRONIC if hit.chronic else 1)
+    return weight * (0.5 + 0.5 * hit.rarity) * (0.4 + 0.006 * hit.confidence)
 
 
 def _in_sequence(story: Story) -> int:

@@ -20,6 +20,7 @@ from labrys.triage.columns import (
 from labrys.triage.group import Groups
 from labrys.triage.nodes import DAY, Nodes
 from labrys.triage.ties import Shares
+from labrys.triage.unusual import weigh
 
 _PER_KIND: Final = 12
 """Of each kind an incident lists at most this many entities, the most involved first."""
@@ -59,6 +60,7 @@ class Hits:
     """What one rule found in one incident; `first` is `NO_TIME` where no finding has a time.
 
     `rarity`: 1 for a rule seen on one host and day only, towards 0 for one seen everywhere.
+    `chronic`: it fires all the time wherever it fired in this incident.
     """
 
     rule: str
@@ -72,13 +74,15 @@ class Hits:
     rarity: float
     advice: str
     cast: Cast
+    chronic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """One incident's facts. `begin` and `end` bound its findings in `Members.finding`.
 
-    `hits` are ordered by time; `anchor` is the uid of the finding that names the incident.
+    `hits` are ordered by time; `anchor` is the uid of the finding that names the incident. `bits`
+    say how unusual the weak findings are that made it an incident, 0 where others did.
     """
 
     begin: int
@@ -89,6 +93,7 @@ class Story:
     finish: int
     anchor: str
     lifted: bool
+    bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +128,12 @@ def members(columns: Columns, nodes: Nodes, groups: Groups) -> Members:
 def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[Story]:
     """The facts of each incident, in the order of `Members.incident`."""
     bounds = np.searchsorted(who.incident, np.arange(who.count + 1))
-    hits = _hits(columns, nodes, who)
+    hits = _hits(columns, nodes, groups, who)
     casts = _casts(columns, who.finding, who.incident, who.count, _PER_KIND)
     anchors = _anchors(columns, who)
-    lifted = groups.lifted[nodes.node[who.finding]]
+    lifted = (groups.lifted | groups.unusual)[nodes.node[who.finding]]
+    lifted &= columns.severity[who.finding] < Severity.MEDIUM
+    bits, _ = weigh(nodes, groups.rare, groups.group, groups.unusual)
     made = []
     for number in range(who.count):
         begin, end = int(bounds[number]), int(bounds[number + 1])
@@ -141,7 +148,8 @@ def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> lis
                 start=int(columns.start[timed].min()) if len(timed) else NO_TIME,
                 finish=int(columns.end[timed].max()) if len(timed) else NO_TIME,
                 anchor=anchors[number],
-                lifted=bool(lifted[begin]),
+                lifted=bool(lifted[begin:end].all()),
+                bits=float(bits[groups.group[nodes.node[who.finding[begin]]]]),
             )
         )
     return made
@@ -170,8 +178,9 @@ def rarity(columns: Columns, nodes: Nodes) -> Shares:
     return np.asarray(np.clip(made, 0, 1))
 
 
-def _hits(columns: Columns, nodes: Nodes, who: Members) -> list[list[Hits]]:
+def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[list[Hits]]:
     rare = rarity(columns, nodes)
+    chronic = groups.rare.chronic[nodes.node]
     rule = columns.rule[who.finding]
     sorting = np.lexsort((np.arange(len(rule)), rule, who.incident))
     finding, rule, incident = who.finding[sorting], rule[sorting], who.incident[sorting]
@@ -183,6 +192,7 @@ def _hits(columns: Columns, nodes: Nodes, who: Members) -> list[list[Hits]]:
     severity = np.maximum.reduceat(columns.severity[finding], begins)
     confidence = np.maximum.reduceat(columns.confidence[finding], begins)
     count = np.diff(np.append(begins, len(rule)))
+    always = np.logical_and.reduceat(chronic[finding], begins)
     first = finding[begins]
     casts = _casts(columns, finding, np.cumsum(fresh) - 1, len(begins), _PER_HIT)
     texts = [
@@ -204,6 +214,7 @@ def _hits(columns: Columns, nodes: Nodes, who: Members) -> list[list[Hits]]:
                 rarity=float(rare[columns.rule[number]]),
                 advice=texts[2][place],
                 cast=casts[place],
+                chronic=bool(always[place]),
             )
         )
     for each in made:

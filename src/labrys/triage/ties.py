@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from labrys.triage.columns import KIND, Columns, Flags, Ints, numbered, unique
-from labrys.triage.nodes import DAY, HOUR, Nodes
+from labrys.triage.nodes import DAY, HOUR, MINUTE, Nodes
 
 Shares = npt.NDArray[np.float64]
-
-MINUTE: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)

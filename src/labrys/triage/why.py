@@ -5,11 +5,19 @@ from typing import Final
 import numpy as np
 
 from labrys.triage.columns import NO_TIME, Columns, Ints, unique
-from labrys.triage.group import BREADTH, SAME_RULE, Groups, Links
+from labrys.triage.group import Groups
 from labrys.triage.identity import cut
+from labrys.triage.links import AGAIN, AT_ONCE, BESIDE, BREADTH, SAME_RULE, UNUSUAL, Links, named
 from labrys.triage.nodes import DAY, HOUR, Nodes
+from labrys.triage.rarity import Rarity
 from labrys.triage.ties import TIES
+from labrys.triage.unusual import FLOOR
 
+_NAMING: Final = {
+    AGAIN: "same rule again with {}",
+    UNUSUAL: "unusual on {}",
+    BESIDE: "reported by {} beside something unusual",
+}
 _BETWEEN: Final = {"user and address": "from", "user on host": "on", "address on host": "on"}
 
 
@@ -23,14 +31,24 @@ def why(columns: Columns, nodes: Nodes, groups: Groups) -> list[str | None]:
     best = _best(groups)
     others = unique(best.other)
     titles = columns.text("title", nodes.first[others]).to_pylist()
-    named = dict(zip(others.tolist(), (cut(text or "?", 60) for text in titles), strict=True))
+    called = dict(zip(others.tolist(), (cut(text or "?", 60) for text in titles), strict=True))
     shown = _shown(columns, groups, unique(best.key))
     rows = zip(
         *(each.tolist() for each in (best.node, best.other, best.key, best.gap)), strict=True
     )
     for node, other, key, gap in rows:
-        made[node] = f"{shown[key]}, {_apart(gap)} “{named[other]}”"
+        made[node] = f"{shown[key]}, {_apart(gap)} “{called[other]}”"
+    for node in np.flatnonzero(groups.unusual & (groups.rare.surprise >= FLOOR)).tolist():
+        made[node] = f"{_seldom(groups.rare, node)}; {made[node]}"
     return made
+
+
+def _seldom(rare: Rarity, node: int) -> str:
+    """How unusual a node is, in words."""
+    before, history = int(rare.before[node]), int(rare.history[node])
+    if not before:
+        return f"never seen there in {history} hours before"
+    return f"seen there in {before} of the {history} hours before"
 
 
 def duration(gap: int) -> str:
@@ -87,9 +105,12 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
     made = {
         BREADTH: "one of many stages of an attack on this host within an hour",
         SAME_RULE: "same rule",
+        AT_ONCE: "both unusual, and hardly ever so near each other",
     }
-    for key in used[used < SAME_RULE].tolist():
-        made[key] = f"same rule again with {cut(shown[SAME_RULE - 1 - key], 60)}"
+    for key in used.tolist():
+        if (found := named(key)) is not None:
+            kind, identity = found
+            made[key] = _NAMING[kind].format(cut(shown[identity], 60))
     for key in used[used >= 0].tolist():
         tie = TIES[keys.tie[key]]
         left, right = int(keys.left[key]), int(keys.right[key])
