@@ -334,7 +334,8 @@ def test_aliases_name_columns() -> None:
     assert aliases.keys() <= shapes
     for names in aliases.values():
         for field, columns in names.items():
-            listed = [columns] if isinstance(columns, str) else columns
+            written = columns if isinstance(columns, list) else [columns]
+            listed = [one["column"] if isinstance(one, dict) else one for one in written]
             assert field
             assert listed
             assert all(isinstance(column, str) and column for column in listed)
