@@ -1,0 +1,1 @@
+"""Made-up ordinary administration of a small office, with what looks like attacks but is none."""
