@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,7 +17,7 @@ from labrys.detect.sigma.correlate.plan import Problem
 from labrys.detect.sigma.findings import MATCH
 from labrys.detect.sigma.ir import RuleSet
 from labrys.lake.case import Case, Result
-from labrys.lake.engine import Engine, compiled, connect, table
+from labrys.lake.engine import DuckEngine, Engine, columns_of, compiled, connect, table
 from labrys.ocsf.schema import FINDING
 from labrys.scan.ingest import Watcher, search
 
@@ -81,34 +82,47 @@ def run_windows(
     if not stale:
         return
     asked = engine or connect(case, memory=memory)
-    features = _features_here if engine is None else _features
     try:
-        for detector in stale:
-            watch.step(f"looking for {detector.id} in {detector.reads}")
-            found = FINDING.empty_table()
-            if asked.views.find(detector.reads) is not None:
-                found = detector.score(features(asked, detector))
-            case.put_findings(None, Result(detector.id, detector.digest, found))
+        for view in dict.fromkeys(each.reads for each in stale):
+            readers = [each for each in stale if each.reads == view]
+            if asked.views.find(view) is None:
+                found = {each.id: FINDING.empty_table() for each in readers}
+            else:
+                watch.step(f"looking for {', '.join(each.id for each in readers)} in {view}")
+                found = _found(asked, view, readers)
+            for each in readers:
+                case.put_findings(None, Result(each.id, each.digest, found[each.id]))
     finally:
         if engine is None:
             asked.close()
 
 
-def _features(engine: Engine, detector: WindowDetector) -> pa.Table:
-    return engine.arrow(detector.features(table(engine, detector.reads)))
+def _found(engine: Engine, view: str, readers: Sequence[WindowDetector]) -> dict[str, pa.Table]:
+    """What the detectors that read one view find in it."""
+    if not isinstance(engine, DuckEngine):
+        rows = {each.id: engine.arrow(each.features(table(engine, view))) for each in readers}
+    else:
+        queries = {each.id: _query(engine, each) for each in readers}
+        columns = {name for query in queries.values() for name in query["columns"]}
+        engine.keep(view, sorted(columns))
+        rows = {name: engine.sql(query["sql"]).read_all() for name, query in queries.items()}
+    return {each.id: each.score(rows[each.id]) for each in readers}
 
 
-def _features_here(engine: Engine, detector: WindowDetector) -> pa.Table:
-    """The same on DuckDB, with the SQL that an earlier run made: Ibis costs more than the query."""
+def _query(engine: Engine, detector: WindowDetector) -> dict[str, Any]:
+    """A detector's features as SQL, by an earlier run if there was one: Ibis costs more than it."""
     view = engine.views.find(detector.reads)
     columns = sorted(view.columns.items()) if view is not None else []
-    asked = repr((detector.id, detector.digest, columns, version("ibis-framework")))
-    name = f"{sha256(asked.encode()).hexdigest()[:40]}.sql"
+    asked = repr((detector.id, detector.digest, columns, version("ibis-framework"), 2))
+    name = f"{sha256(asked.encode()).hexdigest()[:40]}.query"
     kept = cache.blob(name)
     if kept is None:
-        kept = compiled(detector.features(table(engine, detector.reads))).encode()
+        expression = detector.features(table(engine, detector.reads))
+        made = {"sql": compiled(expression), "columns": columns_of(expression)}
+        kept = orjson.dumps(made)
         cache.put_blob(name, kept)
-    return engine.sql(kept.decode()).read_all()
+    query: dict[str, Any] = orjson.loads(kept)
+    return query
 
 
 def run_correlations(

@@ -124,6 +124,8 @@ class Pool:
             return
         reply = Reply()
         if isinstance(message, Opening):
+            if message.file != worker.open_file:
+                yield Beat(message.file, 0), Reply()
             worker.open_file, worker.open_source = message.file, ""
             return
         if isinstance(message, Offer):

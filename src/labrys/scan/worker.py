@@ -97,7 +97,6 @@ def _limit(memory: int) -> None:
 
 def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> None:
     spool, limits = state.bounds.spool, state.bounds.limits
-    state.tell(Beat(name, 0))
     state.tell(Opening(name))
     try:
         for item in open_sources(path, name, spool, limits):
@@ -106,7 +105,8 @@ def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> No
             else:
                 if item.name not in skip:
                     _read_source(state, name, item)
-                    state.tell(Opening(name))
+                    if item.name != name:  # an archive, in which the next is looked for
+                        state.tell(Opening(name))
                 discard(item, spool)
     except (OSError, MemoryError) as error:
         state.unread(name, -1, f"cannot be read: {_say(error)}")
