@@ -8,6 +8,7 @@ from labrys.triage.advice import phrase
 from labrys.triage.chain import in_order, tactic_name
 from labrys.triage.columns import NO_TIME
 from labrys.triage.identity import cut
+from labrys.triage.nodes import DAY, HOUR, MINUTE
 from labrys.triage.rank import tactics
 from labrys.triage.story import Hits, Story
 
@@ -18,7 +19,11 @@ _CONSEQUENCES: Final = ("lateral-movement", "exfiltration", "impact")
 def title(story: Story) -> str:
     """The incident in one line: what, after what, then what, where, by whom."""
     worst = _telling(story)[0]
-    if len(story.hits) == 1:
+    unusual = sum(hit.bits > 0 for hit in story.hits)
+    if story.lifted and unusual:
+        length = duration(max(story.finish - story.start, 1000))
+        text = f"{unusual} unusual kinds of alert within {length}, among them {_what(worst)},"
+    elif len(story.hits) == 1:
         text = cut(worst.title, _TITLE)
     else:
         text = _what(worst) + _before(story, worst) + _then(story, worst)
@@ -51,6 +56,14 @@ def summary(story: Story) -> str:
     elif story.start == NO_TIME:
         sentences.append("None of the findings has a time that can be believed.")
     return " ".join(sentences)
+
+
+def duration(gap: int) -> str:
+    """A length of time in its largest sensible unit: `45 s`, `12 min`, `3 h`, `5 d`."""
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1000, "s")):
+        if gap >= (2 * unit if name in ("d", "h") else unit):
+            return f"{gap // unit} {name}"
+    return f"{gap} ms"
 
 
 def _before(story: Story, worst: Hits) -> str:
@@ -90,11 +103,12 @@ def _amount(story: Story) -> str:
 
 
 def _telling(story: Story) -> list[Hits]:
-    """Rules by how much they tell: worst, rarest, surest, earliest first."""
+    """Rules by how much they tell: worst, most surprising, rarest, surest, earliest first."""
     return sorted(
         story.hits,
         key=lambda hit: (
             -hit.severity,
+            -round(hit.bits),
             -round(hit.rarity, 6),
             -hit.confidence,
             hit.first,

@@ -31,13 +31,15 @@ _NO_WINDOW: Final = np.iinfo(np.int64).max
 class Groups:
     """`group` of each node: the smallest node number in it; -1 for what is only noise.
 
-    `lifted` are weak nodes that are a group for their many stages, `unusual` for their rarity.
+    `lifted` are weak nodes that are a group for their many stages, `burst` for their rarity;
+    `unusual` are these, and what joined for being unusual too.
     """
 
     group: Ints
     links: Links
     keys: Keys
     lifted: Flags
+    burst: Flags
     unusual: Flags
     rare: Rarity
 
@@ -65,11 +67,11 @@ def group(nodes: Nodes, columns: Columns) -> Groups:
     lifted, links = _lift(nodes, columns, ~joined & ~noisy)
     found.append(links)
     joined |= lifted
-    odd, links = unusual(nodes, rare, ~joined, core)
-    found.append(links)
-    joined |= odd
+    odd = unusual(nodes, rare, ~joined, core)
+    found.append(odd.links)
+    joined |= odd.member
     labels = np.where(joined, components(len(core), found), -1)
-    return Groups(labels, together(found), made, lifted, odd, rare)
+    return Groups(labels, together(found), made, lifted, odd.burst, odd.member, rare)
 
 
 def _chain(nodes: Nodes, made: Keys, who: Flags, window: Ints) -> Links:

@@ -13,6 +13,7 @@ from typing import Final
 from labrys.ocsf.schema import Severity
 from labrys.triage.chain import order
 from labrys.triage.story import Hits, Story
+from labrys.triage.unusual import OUTSTANDING
 
 _WEIGHT: Final = {1: 0.5, 2: 2.0, 3: 8.0, 4: 20.0, 5: 40.0}
 _FADE: Final = 0.85
@@ -20,8 +21,6 @@ _HALF: Final = 60.0
 """A sum this large scores 50."""
 _BIT: Final = 0.3
 """What each bit of surprise adds."""
-_OUTSTANDING: Final = 160.0
-"""So many bits of surprise are of high severity, whatever each finding is."""
 _CHRONIC: Final = 0.3
 """What is left of the weight of a rule that fires all the time."""
 
@@ -45,7 +44,7 @@ def severity(story: Story) -> int:
     beyond chance. What is medium and nothing but chronic is low: it is a habit of the place.
     """
     worst = max(hit.severity for hit in story.hits)
-    if story.bits >= _OUTSTANDING:
+    if story.bits >= OUTSTANDING:
         worst = max(worst, int(Severity.HIGH))
     elif story.lifted:
         worst = max(worst, int(Severity.MEDIUM))

@@ -60,7 +60,8 @@ class Hits:
     """What one rule found in one incident; `first` is `NO_TIME` where no finding has a time.
 
     `rarity`: 1 for a rule seen on one host and day only, towards 0 for one seen everywhere.
-    `chronic`: it fires all the time wherever it fired in this incident.
+    `chronic`: it fires all the time wherever it fired in this incident; `bits`: how surprising it
+    was there at most, 0 where it merely joined an incident that others had made.
     """
 
     rule: str
@@ -75,6 +76,7 @@ class Hits:
     advice: str
     cast: Cast
     chronic: bool = False
+    bits: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> lis
     bounds = np.searchsorted(who.incident, np.arange(who.count + 1))
     hits = _hits(columns, nodes, groups, who)
     casts = _casts(columns, who.finding, who.incident, who.count, _PER_KIND)
-    anchors = _anchors(columns, who)
+    burst = groups.burst[nodes.node[who.finding]]
+    anchors = _anchors(columns, who, burst)
     lifted = (groups.lifted | groups.unusual)[nodes.node[who.finding]]
     lifted &= columns.severity[who.finding] < Severity.MEDIUM
     bits, _ = weigh(nodes, groups.rare, groups.group, groups.unusual)
@@ -138,7 +141,7 @@ def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> lis
     for number in range(who.count):
         begin, end = int(bounds[number]), int(bounds[number + 1])
         findings = who.finding[begin:end]
-        timed = _telling_time(columns, findings)
+        timed = _telling_time(columns, findings, burst[begin:end])
         made.append(
             Story(
                 begin=begin,
@@ -155,12 +158,13 @@ def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> lis
     return made
 
 
-def _telling_time(columns: Columns, findings: Ints) -> Ints:
-    """The findings that say when an incident was: weak ones only when there are no others, because
-    what merely hangs on may have begun days before."""
-    timed = findings[columns.start[findings] != NO_TIME]
-    strong: Ints = timed[columns.severity[timed] >= Severity.MEDIUM]
-    return strong if len(strong) else np.asarray(timed)
+def _telling_time(columns: Columns, findings: Ints, burst: Flags) -> Ints:
+    """The findings that say when an incident was: weak ones only when they made it, or when there
+    are no others, because what merely hangs on may have begun days before."""
+    timed = columns.start[findings] != NO_TIME
+    telling = timed & (burst | (columns.severity[findings] >= Severity.MEDIUM))
+    made: Ints = findings[telling] if telling.any() else findings[timed]
+    return made
 
 
 def rarity(columns: Columns, nodes: Nodes) -> Shares:
@@ -181,6 +185,7 @@ def rarity(columns: Columns, nodes: Nodes) -> Shares:
 def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[list[Hits]]:
     rare = rarity(columns, nodes)
     chronic = groups.rare.chronic[nodes.node]
+    bits = np.where(groups.burst, groups.rare.surprise, 0)[nodes.node]
     rule = columns.rule[who.finding]
     sorting = np.lexsort((np.arange(len(rule)), rule, who.incident))
     finding, rule, incident = who.finding[sorting], rule[sorting], who.incident[sorting]
@@ -193,6 +198,7 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
     confidence = np.maximum.reduceat(columns.confidence[finding], begins)
     count = np.diff(np.append(begins, len(rule)))
     always = np.logical_and.reduceat(chronic[finding], begins)
+    surprise = np.maximum.reduceat(bits[finding], begins)
     first = finding[begins]
     casts = _casts(columns, finding, np.cumsum(fresh) - 1, len(begins), _PER_HIT)
     texts = [
@@ -215,6 +221,7 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
                 advice=texts[2][place],
                 cast=casts[place],
                 chronic=bool(always[place]),
+                bits=float(surprise[place]),
             )
         )
     for each in made:
@@ -269,14 +276,15 @@ def _redundant(columns: Columns, group: Ints, identity: Ints, count: int) -> Fla
     return made
 
 
-def _anchors(columns: Columns, who: Members) -> list[str]:
+def _anchors(columns: Columns, who: Members, burst: Flags) -> list[str]:
     """The uid that names each incident: its strongest, then earliest finding.
 
     It does not change when weaker or later findings join, so decisions on an incident stay with it.
     """
     start = columns.start[who.finding]
     late = np.where(start == NO_TIME, np.iinfo(np.int64).max, start)
-    sorting = np.lexsort((who.finding, late, -columns.severity[who.finding], who.incident))
+    severity = columns.severity[who.finding]
+    sorting = np.lexsort((who.finding, late, ~burst, -severity, who.incident))
     incident = who.incident[sorting]
     first = np.ones(len(incident), np.bool_)
     first[1:] = incident[1:] != incident[:-1]

@@ -25,6 +25,8 @@ FLOOR: Final = 4.5
 """Bits from which a finding is unusual: its rule fires there less than once a day."""
 ENOUGH: Final = 40.0
 """Bits above the floor that the rules of a burst must have together to be an incident."""
+OUTSTANDING: Final = 160.0
+"""Bits of a burst that is far beyond chance: what has less than half of them may belong to it."""
 _RULES: Final = 4
 _LEVELS: Final = np.array([FLOOR, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
 _LONGEST: Final = 12 * HOUR
@@ -34,6 +36,18 @@ _TELLING: Final = 1.5
 """Smaller bursts of so many bits above the floor join an incident at their place."""
 _BESIDE: Final = 2 * MINUTE
 """Whatever else a place reports this close to something unusual there is most likely about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """Which nodes are in incidents for being unusual, and what ties them.
+
+    `burst` are those that made the incident; `member` also what joined it for being near.
+    """
+
+    burst: Flags
+    member: Flags
+    links: Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +64,9 @@ class _Windows:
         return made
 
 
-def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> tuple[Flags, Links]:
-    """Which `free` nodes are in incidents for being unusual, and what ties them to each other and
-    to `core`, the nodes that incidents grow from by themselves."""
+def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> Unusual:
+    """Incidents of `free` nodes that are unusual, and what such nodes add to those of `core`, the
+    nodes that incidents grow from by themselves."""
     low = (nodes.severity >= Severity.LOW) & (nodes.severity < Severity.MEDIUM)
     brief = nodes.end - nodes.start <= HOUR
     who = free & low & brief & nodes.timed & (rare.place >= 0) & (rare.surprise >= FLOOR)
@@ -61,8 +75,14 @@ def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> tuple[Flags
     label = components(len(who), [tied])
     bits, rules = weigh(nodes, rare, label, who)
     burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
+    lesser = burst & (bits[label] < OUTSTANDING / 2)
+    around = _nearest(
+        nodes, rare, lesser, burst & (bits[label] >= OUTSTANDING), _days(who), UNUSUAL
+    )
+    around = around.of(_first_of(label[around.node], around.gap))
+    burst &= ~np.isin(label, label[around.node])
     smaller = who & ~burst & (bits[label] >= _TELLING)
-    around = _nearest(nodes, rare, smaller, burst, np.full(len(who), _AROUND), UNUSUAL)
+    around = _nearest(nodes, rare, smaller, burst, _days(who), UNUSUAL)
     around = around.of(_first_of(label[around.node], around.gap))
     taken = burst | (smaller & np.isin(label, label[around.node]))
     serious = _nearest(nodes, rare, who, core, limits.of(rare.surprise), UNUSUAL)
@@ -70,7 +90,11 @@ def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> tuple[Flags
     beside = _nearest(nodes, rare, others, burst, np.full(len(who), _BESIDE), BESIDE)
     taken[serious.node] = taken[beside.node] = True
     tied = tied.of(np.flatnonzero(taken[tied.node] & taken[tied.other]))
-    return taken, together([tied, around, serious, beside])
+    return Unusual(burst, taken, together([tied, around, serious, beside]))
+
+
+def _days(who: Flags) -> Ints:
+    return np.full(len(who), _AROUND)
 
 
 def weigh(nodes: Nodes, rare: Rarity, label: Ints, who: Flags) -> tuple[Shares, Ints]:

@@ -5,10 +5,11 @@ from typing import Final
 import numpy as np
 
 from labrys.triage.columns import NO_TIME, Columns, Ints, unique
+from labrys.triage.explain import duration
 from labrys.triage.group import Groups
 from labrys.triage.identity import cut
 from labrys.triage.links import AGAIN, AT_ONCE, BESIDE, BREADTH, SAME_RULE, UNUSUAL, Links, named
-from labrys.triage.nodes import DAY, HOUR, Nodes
+from labrys.triage.nodes import Nodes
 from labrys.triage.rarity import Rarity
 from labrys.triage.ties import TIES
 from labrys.triage.unusual import FLOOR
@@ -49,14 +50,6 @@ def _seldom(rare: Rarity, node: int) -> str:
     if not before:
         return f"never seen there in {history} hours before"
     return f"seen there in {before} of the {history} hours before"
-
-
-def duration(gap: int) -> str:
-    """A length of time in its largest sensible unit: `45 s`, `12 min`, `3 h`, `5 d`."""
-    for unit, name in ((DAY, "d"), (HOUR, "h"), (60_000, "min"), (1000, "s")):
-        if gap >= (2 * unit if name in ("d", "h") else unit):
-            return f"{gap // unit} {name}"
-    return f"{gap} ms"
 
 
 def _alone(nodes: Nodes, groups: Groups) -> list[str | None]:
