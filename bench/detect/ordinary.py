@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from bench.benign import make
 from bench.benign.make import hosts, write
 from bench.detect.figures import Figure
 from bench.detect.found import HIGH, LEVELS, MEDIUM, Found
@@ -17,6 +19,12 @@ _PARTS: Final = ("windows", "linux", "aws", "entra", "m365")
 
 def _prepare(folder: Path) -> None:
     write(folder, days=_DAYS, seed=_SEED)
+
+
+def _version() -> str:
+    """Changes with the generator, so that its evidence is made and read again."""
+    files = sorted(path for path in Path(make.__file__).parent.iterdir() if path.is_file())
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _measure(found: Found, _: Path) -> Iterator[Figure]:
@@ -66,4 +74,5 @@ ORDINARY: Final = Labelled(
     "it is no measurement of any real network's false alarms",
     _prepare,
     _measure,
+    version=_version(),
 )
