@@ -23,6 +23,12 @@ _OWN: Final = frozenset(
     }
 )
 
+_CATEGORIES: Final = frozenset(
+    {"business", "enterprise", "git", "hook", "integration_installation", "ip_allow_list", "org"}
+    | {"protected_branch", "public_key", "repo", "repository_ruleset", "team", "workflows"}
+)
+"""First words of actions that only GitHub's log has: with an actor, as good as a name of its own."""
+
 
 def recognise(record: dict[str, Any]) -> list[Row] | None:
     """The row of an audit log entry; None for anything else."""
@@ -30,7 +36,10 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
     if not isinstance(action, str) or "." not in action or " " in action:
         return None
     actor = record.get("actor")
-    if (actor is not None and not isinstance(actor, str)) or len(_OWN & record.keys()) < 2:
+    if actor is not None and not isinstance(actor, str):
+        return None
+    named = bool(actor) and action.partition(".")[0] in _CATEGORIES
+    if len(_OWN & record.keys()) + named < 2:
         return None
     if isinstance(record.get("repository"), dict):  # a webhook delivery
         return None
