@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What one worker that reads hostile evidence may hold."""
     worker_seconds: Positive = 900
     """How long a worker may take for one source of evidence without a result."""
+    decisions: str = ""
+    """Where exceptions and verdicts are kept: an SQLAlchemy address; empty: in the case itself."""
     unpack_depth: Count = 4
     """Archives inside archives: so deep, no deeper."""
     unpack_bytes: Size = "64GB"

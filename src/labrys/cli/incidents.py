@@ -20,8 +20,9 @@ def command(
     from labrys.cli.output import Form, narrowed, report_of, write
     from labrys.lake.case import Case
     from labrys.scan.run import reopened
+    from labrys.settings import load
 
     form = Form.NDJSON if as_json else Form.TABLE
     with Case.open(existing(lake), create=False, write=False) as case:
-        report = report_of(case, reopened(case), form)
+        report = report_of(case, reopened(case, load().decisions), form)
         write(narrowed(report, incident) if incident else report, form, None)

@@ -64,6 +64,11 @@ def summary_of(scan: "Scan") -> "Summary":
     omitted = [f"{row.name} has the content of {row.same_as}: read once" for row in duplicates[:20]]
     if len(duplicates) > 20:
         omitted.append(f"{len(duplicates) - 20} more files with the content of others")
+    omitted += [
+        f"exception {each.id} hides {count:,} findings: {each.why}"
+        for each, count in scan.excluded
+        if count
+    ]
     counts = dict.fromkeys(scan.detectors, 0)
     for entry in scan.findings["detector"].value_counts().to_pylist():
         counts[entry["values"]] = entry["counts"]

@@ -72,6 +72,7 @@ def command(
         only=_known_detectors(only),
         engine=settings.engine,
         engine_memory=settings.engine_memory,
+        decisions=settings.decisions,
         reading=reading(settings),
     )
     case = for_scan(settings.lake, paths)

@@ -86,7 +86,9 @@ def load(folder: Traversable, package: str) -> Folder | None:
             "id": _text(table["id"]),
             "title": _text(table["title"]),
             "version": _text(table["version"]),
-            "digest": _digest(folder),
+            "digest": _digest(
+                folder, *(files("labrys.detect") / name for name in table.get("uses", ()))
+            ),
             "techniques": tuple(table.get("techniques", ())),
             "module": package,
         }
@@ -112,11 +114,13 @@ def _text(value: object) -> str:
     return value
 
 
-def _digest(folder: Traversable) -> str:
-    """Covers all that decides what is found: the description, the code, and the model's files."""
+def _digest(*folders: Traversable) -> str:
+    """Covers all that decides what is found: the description, the code, and the model's files; of
+    the detector's folder and of those whose code it shares."""
     total = hashlib.sha256()
-    for name, content in sorted(_content(folder, "")):
-        total.update(f"{name}\0{len(content)}\0".encode() + content)
+    for folder in folders:
+        for name, content in sorted(_content(folder, "")):
+            total.update(f"{name}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
 
 

@@ -1,9 +1,12 @@
 """Loads Sigma rules, ours and the user's, ready to match: from the cache wherever possible."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+from labrys.detect.contract import RowDetector
+from labrys.detect.registry import RowFolder
 from labrys.detect.sigma import cache
 from labrys.detect.sigma.detector import SigmaDetector
 from labrys.detect.sigma.ir import RuleSet
@@ -28,3 +31,18 @@ def load(
         compiled = Engine(rules).compiled()
         cache.put_blob(name, compiled)
     return rules, SigmaDetector(rules, compiled)
+
+
+def armed(folder: RowFolder, rules: RuleSet, sigma: RowDetector) -> RowDetector:
+    """A row detector, given the scan's rules where its folder's `with_rules` asks for them."""
+    give = getattr(import_module(f"{folder.module}.detect"), "with_rules", None)
+    made: RowDetector = folder if give is None else give(folder, rules, sigma, _keep)
+    return made
+
+
+def _keep(name: str, make: Callable[[], bytes]) -> bytes:
+    content = cache.blob(name)
+    if content is None:
+        content = make()
+        cache.put_blob(name, content)
+    return content

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.decisions import Exclusion, hidden, kept
 from labrys.detect.contract import RowDetector, WindowDetector
 from labrys.detect.registry import detectors as discovered
 from labrys.detect.sigma.findings import MATCH
@@ -26,7 +28,7 @@ from labrys.scan.detection import (
     unique,
 )
 from labrys.scan.ingest import CONTAINER, DiskFull, Reading, Watcher, ingest, writing
-from labrys.scan.rules import load
+from labrys.scan.rules import armed, load
 from labrys.triage import Triage, incidents
 
 
@@ -40,12 +42,16 @@ class Options:
     only: tuple[str, ...] = ()
     engine: str = "duckdb"
     engine_memory: str = "2GB"
+    decisions: str = ""
     reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan came to; `sources` are those of the paths given, `shapes` rows of the case."""
+    """What a scan came to; `sources` are those of the paths given, `shapes` rows of the case.
+
+    `excluded` says how many findings each exception hides; they are not among `findings`.
+    """
 
     case: Path
     sources: tuple[SourceRow, ...]
@@ -55,6 +61,7 @@ class Scan:
     rules: RuleSet
     detectors: tuple[str, ...]
     notes: tuple[str, ...]
+    excluded: tuple[tuple[Exclusion, int], ...]
     seconds: float
     cpu_seconds: float
     time_start: int | None = None
@@ -96,7 +103,7 @@ def equip(options: Options) -> Equipment:
     return Equipment(
         rules=rules,
         sigma=sigma if asked else None,
-        rows=(*rows, *(made for made in wanted if made.kind == "row")),
+        rows=(*rows, *(armed(made, rules, sigma) for made in wanted if made.kind == "row")),
         windows=tuple(made for made in wanted if made.kind == "window"),
     )
 
@@ -120,7 +127,8 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
     except DiskFull as full:
         notes.append(f"{full}: not everything was searched; free some space and scan again")
     watch.step("joining findings")
-    return _concluded(case, tools, _named(_sources(case), names), tuple(notes), begun)
+    sources = _named(_sources(case), names)
+    return _concluded(case, tools, sources, tuple(notes), begun, options.decisions)
 
 
 def _detect(case: Case, tools: Equipment, options: Options, watch: Watcher) -> Iterator[str]:
@@ -140,11 +148,21 @@ def _detect(case: Case, tools: Equipment, options: Options, watch: Watcher) -> I
             engine.close()
 
 
-def reopened(case: Case) -> Scan:
-    """What earlier scans of a case came to, from what they found; nothing is read again."""
+def reopened(case: Case, decisions: str = "") -> Scan:
+    """What earlier scans of a case came to, from what they found; nothing is read again.
+
+    `decisions` is where exceptions are kept (see `labrys.decisions`).
+    """
     nothing = RuleSet("", (), (), (), ())
     tools = Equipment(nothing, None, (), ())
-    return _concluded(case, tools, tuple(_sources(case)), (), _now())
+    return _concluded(case, tools, tuple(_sources(case)), (), _now(), decisions)
+
+
+def found_in(case: Case, tools: Equipment | None = None) -> pa.Table:
+    """All findings of a case that are for people, whether an exception hides them or not."""
+    current = tools.current() if tools is not None else {}
+    findings = unique(case.findings(current or None))
+    return findings.filter(pc.not_equal(findings["detector"], MATCH))
 
 
 def _concluded(
@@ -153,10 +171,12 @@ def _concluded(
     sources: tuple[SourceRow, ...],
     notes: tuple[str, ...],
     begun: tuple[float, float],
+    decisions: str,
 ) -> Scan:
-    current = tools.current()
-    findings = unique(case.findings(current or None))
-    findings = findings.filter(pc.not_equal(findings["detector"], MATCH))
+    every = found_in(case, tools)
+    exclusions = kept(case.path, decisions).exclusions
+    masks = hidden(every, exclusions)
+    findings = every if not masks else every.filter(pa.array(~np.logical_or.reduce(masks)))
     parts = case.segments()
     now, cpu = _now()
     return Scan(
@@ -166,8 +186,11 @@ def _concluded(
         findings=findings,
         triage=incidents(findings),
         rules=tools.rules,
-        detectors=tuple(current),
+        detectors=tuple(tools.current()),
         notes=notes,
+        excluded=tuple(
+            (each, int(mask.sum())) for each, mask in zip(exclusions, masks, strict=True)
+        ),
         seconds=now - begun[0],
         cpu_seconds=cpu - begun[1],
         time_start=min(

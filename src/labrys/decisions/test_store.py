@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from labrys.decisions import Decisions, Exclusion, Verdict, kept, opened
+from labrys.errors import LabrysError
+
+
+def test_nothing_is_created_by_looking(tmp_path: Path) -> None:
+    assert kept(tmp_path) == Decisions()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    one = Exclusion("r1", (("host", "a*"),), (("Image", "*\\x"),), 1, 2, "me", "because", 3)
+    verdict = Verdict("i1", "false", (("r1", "ws01"),), ("f1", "f2"), "me", "a test", 4)
+    with opened(tmp_path) as store:
+        store.add(one)
+        store.judge(verdict)
+    assert kept(tmp_path) == Decisions((one,), (verdict,))
+
+
+def test_the_same_exception_is_kept_once_and_can_be_removed(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.add(Exclusion("r1", why="first"))
+        made = store.add(Exclusion("r1", why="second"))
+        assert [each.why for each in store.all().exclusions] == ["second"]
+        with pytest.raises(LabrysError, match="no exceptions begin"):
+            store.remove("zzz")
+        assert store.remove(made.id[:4]) == made
+        assert store.all().exclusions == ()
+
+
+def test_a_later_verdict_replaces_an_earlier_one(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.judge(Verdict("i1", "false", why="x"))
+        store.judge(Verdict("i1", "true", why="y"))
+        assert [each.verdict for each in store.all().verdicts] == ["true"]
+        store.withdraw("i1")
+        assert store.all().verdicts == ()
+        with pytest.raises(LabrysError, match="one of"):
+            store.judge(Verdict("i1", "maybe", why="x"))
+        with pytest.raises(LabrysError, match="say why"):
+            store.judge(Verdict("i1", "true"))
+
+
+def test_a_database_that_does_not_answer_is_an_error_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(LabrysError) as error, opened(tmp_path, "sqlite:////no/such/folder/x.db"):
+        pass
+    assert "/no/such/folder" in str(error.value)
