@@ -3,7 +3,7 @@
 Everything that came from evidence passes `visible` and is printed as plain text, never as markup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,9 @@ LISTED: Final = 40
 _STEPS: Final = 14
 """Rules in an incident's timeline, each with its first finding."""
 _GROUPED: Final = ("severity_max", "row_min", "row_count")
+_FIELDS: Final = 2
+_VALUE: Final = 160
+"""Of what a finding matched, so many fields of at most this length are shown."""
 _STYLE: Final = {1: "dim", 2: "cyan", 3: "yellow", 4: "bright_red", 5: "bold white on red"}
 
 
@@ -148,11 +151,24 @@ def _finding(console: "Console", row: Row, count: int) -> None:
     _beside(
         console, when(row["time_start"]) or "no time", 25, "dim", line, _STYLE[min(severity, 4)]
     )
+    if said := _matched(row["reasons"] or ()):
+        _beside(console, "", 25, "", said)
     why = visible(row["why"] or "", 300)
     if row["evidence"]:
         first = row["evidence"][0]
         why += f" [{visible(first['_source'], 120)} at {first['_offset']}]"
     _beside(console, "", 25, "", why, "dim")
+
+
+def _matched(reasons: Iterable[Row]) -> str:
+    """What the record says where the rule looked: the fields that say most, in the rule's order."""
+    given = [each for each in reasons if each["feature"] and each["value"]]
+    telling = sorted(given, key=lambda each: -len(each["value"]))[:_FIELDS]
+    return ", ".join(
+        f"{visible(each['feature'], 60)}: {visible(each['value'], _VALUE)}"
+        for each in given
+        if each in telling
+    )
 
 
 def _beside(
