@@ -147,12 +147,13 @@ def remove(
     lake: Lake = None,
 ) -> None:
     """Take an exception back: what it hid is seen again."""
-    from labrys.decisions import opened
+    from labrys.decisions import Exclusion, opened
     from labrys.settings import load
 
     with opened(_case(lake), load().decisions) as store:
         gone = store.remove(exception)
-    say(shown(f"removed {gone.id}: {_said(gone)}\n"))
+    said = _said(gone) if isinstance(gone, Exclusion) else gone.why
+    say(shown(f"removed {gone.id}: {said}\n"))
 
 
 def _case(lake: Path | None) -> Path:

@@ -1,6 +1,17 @@
-"""What people decide about findings and incidents: exceptions and verdicts, kept with the case."""
+"""What people decide about findings and incidents: exceptions, verdicts, what belongs together."""
 
 from labrys.decisions.exclusion import Exclusion, hidden
-from labrys.decisions.store import Decisions, Verdict, kept, opened
+from labrys.decisions.lessons import Lessons, lessons
+from labrys.decisions.store import Decisions, Regrouping, Verdict, kept, opened
 
-__all__ = ["Decisions", "Exclusion", "Verdict", "hidden", "kept", "opened"]
+__all__ = [
+    "Decisions",
+    "Exclusion",
+    "Lessons",
+    "Regrouping",
+    "Verdict",
+    "hidden",
+    "kept",
+    "lessons",
+    "opened",
+]

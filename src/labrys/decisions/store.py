@@ -9,40 +9,70 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from labrys.decisions.exclusion import Exclusion
 from labrys.errors import LabrysError
 
 FILE: Final = "decisions.sqlite"
 VERDICTS: Final = ("true", "false")
-_MOST_FINDINGS: Final = 2_000
+REGROUPINGS: Final = ("together", "apart")
+MOST_FINDINGS: Final = 100_000
+
+_Kind = TypeVar("_Kind", Exclusion, "Verdict", "Regrouping")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What somebody made of an incident: `true` (an attack) or `false` (it is normal here).
 
-    `pairs` are (rule uid, host) of what was in it, so that the verdict means something for the next
-    incident; `findings` are uids, by which the incident is known again after another scan.
+    `pairs` are (rule uid, host) of what was in it, by which the verdict means something for the
+    next incident; `phases` is how many phases of an attack it fitted.
     """
 
     incident: str
     verdict: str
     pairs: tuple[tuple[str, str], ...] = ()
-    findings: tuple[str, ...] = ()
+    phases: int = 0
     who: str = ""
     why: str = ""
     made: int = 0
 
+    @property
+    def id(self) -> str:
+        """A short name; each person has one verdict on an incident."""
+        return _short("verdict", self.incident, self.who)
+
+
+@dataclass(frozen=True, slots=True)
+class Regrouping:
+    """Findings, by their uids, that somebody wants in one incident (`together`) or `apart` from
+    all the others."""
+
+    kind: str
+    findings: tuple[str, ...]
+    who: str = ""
+    why: str = ""
+    made: int = 0
+
+    @property
+    def id(self) -> str:
+        """A short name; the same wish has the same one."""
+        return _short(self.kind, *self.findings)
+
+
+Decision = Exclusion | Verdict | Regrouping
+
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """All there are, oldest first; of several verdicts on one incident only the last."""
+    """All there are, oldest first."""
 
     exclusions: tuple[Exclusion, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    regroupings: tuple[Regrouping, ...] = ()
 
 
 def kept(case: Path, url: str = "") -> Decisions:
@@ -77,20 +107,16 @@ class Store:
 
         self._engine = create_engine(url)
         tables = MetaData()
-        self._exclusions = Table(
-            "labrys_exception",
-            tables,
-            Column("id", Text, primary_key=True),
-            Column("made", BigInteger, nullable=False),
-            Column("content", Text, nullable=False),
-        )
-        self._verdicts = Table(
-            "labrys_verdict",
-            tables,
-            Column("incident", Text, primary_key=True),
-            Column("made", BigInteger, nullable=False),
-            Column("content", Text, nullable=False),
-        )
+        self._tables = {
+            kind: Table(
+                f"labrys_{kind.__name__.lower()}",
+                tables,
+                Column("id", Text, primary_key=True),
+                Column("made", BigInteger, nullable=False),
+                Column("content", Text, nullable=False),
+            )
+            for kind in (Exclusion, Verdict, Regrouping)
+        }
         tables.create_all(self._engine)
 
     def close(self) -> None:
@@ -100,62 +126,72 @@ class Store:
     def all(self) -> Decisions:
         """Everything that was decided."""
         return Decisions(
-            tuple(_exclusion(row) for row in self._rows(self._exclusions)),
-            tuple(_verdict(row) for row in self._rows(self._verdicts)),
+            tuple(_exclusion(row) for row in self._rows(Exclusion)),
+            tuple(_verdict(row) for row in self._rows(Verdict)),
+            tuple(_regrouping(row) for row in self._rows(Regrouping)),
         )
 
     def add(self, exclusion: Exclusion) -> Exclusion:
         """Keep an exception; one that hides the same is replaced. Raises `LabrysError` if bad."""
         exclusion.check()
-        exclusion = replace(exclusion, made=exclusion.made or _now())
-        self._put(self._exclusions, "id", exclusion.id, exclusion.made, asdict(exclusion))
-        return exclusion
-
-    def remove(self, wanted: str) -> Exclusion:
-        """Take an exception back, by its id or the beginning of it."""
-        found = [each for each in self.all().exclusions if each.id.startswith(wanted)]
-        if len(found) != 1:
-            raise LabrysError(f"{len(found) or 'no'} exceptions begin with {wanted!r}")
-        self._delete(self._exclusions, "id", found[0].id)
-        return found[0]
+        return self._put(exclusion)
 
     def judge(self, verdict: Verdict) -> Verdict:
-        """Keep a verdict; an earlier one on the same incident is replaced."""
+        """Keep a verdict; the same person's earlier one on the incident is replaced."""
         if verdict.verdict not in VERDICTS:
             raise LabrysError(f"a verdict is one of {', '.join(VERDICTS)}")
-        if not verdict.why.strip():
-            raise LabrysError("say why: the verdict weighs on what is found later")
-        findings = verdict.findings[:_MOST_FINDINGS]
-        verdict = replace(verdict, findings=findings, made=verdict.made or _now())
-        self._put(self._verdicts, "incident", verdict.incident, verdict.made, asdict(verdict))
-        return verdict
+        _must_say_why(verdict.why)
+        return self._put(verdict)
 
-    def withdraw(self, incident: str) -> None:
-        """Take a verdict back."""
-        self._delete(self._verdicts, "incident", incident)
+    def regroup(self, wanted: Regrouping) -> Regrouping:
+        """Keep a wish about which findings belong together."""
+        if wanted.kind not in REGROUPINGS or len(wanted.findings) > MOST_FINDINGS:
+            raise LabrysError(
+                f"regrouping is one of {', '.join(REGROUPINGS)}, of at most {MOST_FINDINGS} findings"
+            )
+        _must_say_why(wanted.why)
+        return self._put(wanted)
 
-    def _rows(self, table: Any) -> list[dict[str, Any]]:
+    def remove(self, wanted: str) -> Decision:
+        """Take a decision back, by its id or the beginning of it."""
+        there = self.all()
+        every: list[Decision] = [*there.exclusions, *there.verdicts, *there.regroupings]
+        found = [each for each in every if wanted and each.id.startswith(wanted)]
+        if len(found) != 1:
+            raise LabrysError(f"{len(found) or 'no'} decisions begin with {wanted!r}")
+        self._delete(found[0])
+        return found[0]
+
+    def _rows(self, kind: type[Decision]) -> list[dict[str, Any]]:
         from sqlalchemy import select
 
+        table = self._tables[kind]
         with self._engine.begin() as connection:
-            rows = connection.execute(
-                select(table.c.content).order_by(table.c.made, *table.primary_key)
-            )
-            return [json.loads(content) for (content,) in rows]
+            asked = select(table.c.content).order_by(table.c.made, table.c.id)
+            return [json.loads(content) for (content,) in connection.execute(asked)]
 
-    def _put(self, table: Any, key: str, value: str, made: int, content: dict[str, Any]) -> None:
-        from sqlalchemy import delete, insert
+    def _put(self, decision: "_Kind") -> "_Kind":
+        from sqlalchemy import insert
 
+        decision = replace(decision, made=decision.made or time.time_ns() // 1_000_000)
+        content = json.dumps(asdict(decision))
+        self._delete(decision)
         with self._engine.begin() as connection:
-            connection.execute(delete(table).where(table.c[key] == value))
-            row = {key: value, "made": made, "content": json.dumps(content)}
-            connection.execute(insert(table).values(row))
+            row = {"id": decision.id, "made": decision.made, "content": content}
+            connection.execute(insert(self._tables[type(decision)]).values(row))
+        return decision
 
-    def _delete(self, table: Any, key: str, value: str) -> None:
+    def _delete(self, decision: Decision) -> None:
         from sqlalchemy import delete
 
+        table = self._tables[type(decision)]
         with self._engine.begin() as connection:
-            connection.execute(delete(table).where(table.c[key] == value))
+            connection.execute(delete(table).where(table.c.id == decision.id))
+
+
+def _must_say_why(why: str) -> None:
+    if not why.strip():
+        raise LabrysError("say why: whoever comes after you must understand it")
 
 
 def _exclusion(row: dict[str, Any]) -> Exclusion:
@@ -164,12 +200,15 @@ def _exclusion(row: dict[str, Any]) -> Exclusion:
 
 
 def _verdict(row: dict[str, Any]) -> Verdict:
-    pairs = tuple(tuple(pair) for pair in row["pairs"])
-    return Verdict(**{**row, "pairs": pairs, "findings": tuple(row["findings"])})
+    return Verdict(**{**row, "pairs": tuple(tuple(pair) for pair in row["pairs"])})
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+def _regrouping(row: dict[str, Any]) -> Regrouping:
+    return Regrouping(**{**row, "findings": tuple(row["findings"])})
+
+
+def _short(*parts: str) -> str:
+    return blake2b(repr(parts).encode(), digest_size=4).hexdigest()
 
 
 def _without_password(url: str) -> str:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from labrys.decisions import Decisions, Exclusion, Verdict, kept, opened
+from labrys.decisions import Decisions, Exclusion, Regrouping, Verdict, kept, opened
 from labrys.errors import LabrysError
 
 
@@ -13,11 +13,13 @@ def test_nothing_is_created_by_looking(tmp_path: Path) -> None:
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     one = Exclusion("r1", (("host", "a*"),), (("Image", "*\\x"),), 1, 2, "me", "because", 3)
-    verdict = Verdict("i1", "false", (("r1", "ws01"),), ("f1", "f2"), "me", "a test", 4)
+    verdict = Verdict("i1", "false", (("r1", "ws01"),), 2, "me", "a test", 4)
+    wish = Regrouping("apart", ("f1", "f2"), "me", "another case", 5)
     with opened(tmp_path) as store:
         store.add(one)
         store.judge(verdict)
-    assert kept(tmp_path) == Decisions((one,), (verdict,))
+        store.regroup(wish)
+    assert kept(tmp_path) == Decisions((one,), (verdict,), (wish,))
 
 
 def test_the_same_exception_is_kept_once_and_can_be_removed(tmp_path: Path) -> None:
@@ -25,19 +27,21 @@ def test_the_same_exception_is_kept_once_and_can_be_removed(tmp_path: Path) -> N
         store.add(Exclusion("r1", why="first"))
         made = store.add(Exclusion("r1", why="second"))
         assert [each.why for each in store.all().exclusions] == ["second"]
-        with pytest.raises(LabrysError, match="no exceptions begin"):
+        with pytest.raises(LabrysError, match="no decisions begin"):
             store.remove("zzz")
         assert store.remove(made.id[:4]) == made
         assert store.all().exclusions == ()
 
 
-def test_a_later_verdict_replaces_an_earlier_one(tmp_path: Path) -> None:
+def test_a_later_verdict_of_the_same_person_replaces_an_earlier_one(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.judge(Verdict("i1", "false", why="x"))
         store.judge(Verdict("i1", "true", why="y"))
         assert [each.verdict for each in store.all().verdicts] == ["true"]
-        store.withdraw("i1")
-        assert store.all().verdicts == ()
+        store.judge(Verdict("i1", "true", who="you", why="z"))
+        assert len(store.all().verdicts) == 2
+        with pytest.raises(LabrysError, match="at most"):
+            store.regroup(Regrouping("sideways", (), why="x"))
         with pytest.raises(LabrysError, match="one of"):
             store.judge(Verdict("i1", "maybe", why="x"))
         with pytest.raises(LabrysError, match="say why"):
