@@ -135,7 +135,7 @@ def list_all(lake: Lake = None, as_json: AsJson = False) -> None:
         return
     lines = [
         f"{each.id}  hides {count:,}: {_said(each)}\n"
-        f"          {each.who or 'somebody'}, {_day(each.made)}: {each.why}\n"
+        f"          {each.who or 'somebody'}, {day(each.made)}: {each.why}\n"
         for each, count in zip(exclusions, counts, strict=True)
     ]
     say(shown("".join(lines) or "no exceptions\n"))
@@ -290,12 +290,13 @@ def _say_effect(made: "Effect", wanted: "list[Exclusion]", *, as_json: bool) -> 
 def _said(each: "Exclusion") -> str:
     parts = [f"rule {each.rule}"] if each.rule else []
     parts += [f"{name}={pattern}" for name, pattern in (*each.entities, *each.values)]
-    parts += [f"since {_day(each.since)}"] if each.since is not None else []
-    parts += [f"until {_day(each.until - 1)}"] if each.until is not None else []
+    parts += [f"since {day(each.since)}"] if each.since is not None else []
+    parts += [f"until {day(each.until - 1)}"] if each.until is not None else []
     return ", ".join(parts)
 
 
-def _day(moment: int) -> str:
+def day(moment: int) -> str:
+    """A moment (epoch milliseconds UTC) as its date."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment)).date().isoformat()
 
 
