@@ -1,0 +1,1 @@
+"""Evasions: command lines written so that rules about them do not match."""
