@@ -14,6 +14,8 @@ from labrys.triage.chain import short
 from labrys.triage.identity import identify, is_long_lived, is_system_file, process_name
 
 Ints = npt.NDArray[np.int64]
+Small = npt.NDArray[np.int32]
+Tiny = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
 
 NO_TIME: Final = np.iinfo(np.int64).min
@@ -67,9 +69,9 @@ class Columns:
     end: Ints
     attack: Ints
     attacks: list[Attack]
-    owner: Ints
-    identity: Ints
-    role: Ints
+    owner: Small
+    identity: Small
+    role: Tiny
     identities: Identities
 
     @property
@@ -96,8 +98,9 @@ def read(findings: pa.Table) -> Columns:
     attack, attacks = _attacks(table)
     severity = np.clip(_numbers(table["severity_id"], 1), 1, 5)
     owner, identity, role, identities = _entities(table, severity < Severity.MEDIUM)
-    number = np.empty(len(rows), np.int64)
-    number[rows] = np.arange(len(rows))
+    number = np.empty(len(rows), np.int32)
+    number[rows] = np.arange(len(rows), dtype=np.int32)
+    pa.default_memory_pool().release_unused()
     return Columns(
         table=table,
         rows=rows,
@@ -171,6 +174,21 @@ def _codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     return ranks[indices], names.take(pa.array(sorting)).to_pylist()
 
 
+def _small_codes(column: pa.ChunkedArray) -> tuple[Small, list[str]]:
+    """The same for few different values, in less memory, chunk by chunk."""
+    encoded = column.dictionary_encode()
+    names: dict[str, int] = {}
+    parts = [np.zeros(0, np.int32)]
+    chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
+    for chunk in chunks:
+        known = [names.setdefault(name or "", len(names)) for name in chunk.dictionary.to_pylist()]
+        missing = names.setdefault("", len(names)) if chunk.null_count else 0
+        codes = np.array([*known, missing], np.int32)
+        indices = pc.fill_null(chunk.indices, len(known)).to_numpy(zero_copy_only=False)
+        parts.append(codes[indices])
+    return np.concatenate(parts), list(names)
+
+
 def _attacks(table: pa.Table) -> tuple[Ints, list[Attack]]:
     """Each finding's tactics and techniques, as a number into the distinct combinations."""
     joined = [
@@ -188,39 +206,82 @@ def _attack(text: str) -> Attack:
     return Attack(named or tactics_of(uids), uids)
 
 
-def _entities(table: pa.Table, weak: Flags) -> tuple[Ints, Ints, Ints, Identities]:
+def _entities(table: pa.Table, weak: Flags) -> tuple[Small, Small, Tiny, Identities]:
     """Every finding's entities: owner, identity and role in parallel, and the identities."""
     lists = table["entities"]
-    owner = np.repeat(np.arange(table.num_rows), _numbers(pc.list_value_length(lists), 0))
+    rows = np.arange(table.num_rows, dtype=np.int32)
+    owner = np.repeat(rows, _numbers(pc.list_value_length(lists), 0))
     flat = pc.list_flatten(lists)
-    types, kinds = _codes(pc.struct_field(flat, "type"))
-    roles, role_names = _codes(pc.struct_field(flat, "role"))
-    values = pc.fill_null(pc.struct_field(flat, "value"), "").combine_chunks().dictionary_encode()
-    pair = types * max(1, len(values.dictionary))
-    pair += values.indices.to_numpy(zero_copy_only=False)
-    pair, spelling = numbered(pair)
-    counts = np.bincount(spelling, minlength=len(pair))
-    kind, text = np.divmod(pair, max(1, len(values.dictionary)))
-    fleeting = np.isin(kind, _codes_of(kinds, _FLEETING)) & (counts == 1)
-    kept = ~(fleeting[spelling] & weak[owner])
-    used = np.zeros(len(pair), np.bool_)
-    used[spelling[kept]] = True
-    spelling = (np.cumsum(used) - 1)[spelling[kept]]
-    owner, role = owner[kept], np.array([_role(name) for name in role_names] or [0])[roles[kept]]
-    kind_names = [kinds[code] for code in kind[used].tolist()]
-    spelled = values.dictionary.take(pa.array(text[used])).to_pylist()
+    types, kinds = _small_codes(pc.struct_field(flat, "type"))
+    roles, role_names = _small_codes(pc.struct_field(flat, "role"))
+    role = np.array([_role(name) for name in role_names] or [0], np.int8)[roles]
+    text, dictionary = _dictionary(pc.struct_field(flat, "value"))
+    del flat, roles
+    kept = _lasting(types, text, len(dictionary), kinds, weak[owner])
+    owner, role, types, text = owner[kept], role[kept], types[kept], text[kept]
+    spelling, kind, spelled = _spellings(types, text, len(dictionary))
+    spelled = dictionary.take(pa.array(spelled)).to_pylist()
+    del types, text, dictionary, kept
+    kind_names = [kinds[code] for code in kind.tolist()]
     made, numbers = _merge(kind_names, spelled)
     width = len(ROLES) + 1
-    place = owner * width + role
+    place = owner.astype(np.int64) * width + role
     kept = (numbers[spelling] >= 0) & ~_long_lived(
         place, table.num_rows * width, spelling, kind_names, spelled
     )
     owner, role, place, spelling = owner[kept], role[kept], place[kept], spelling[kept]
-    identity = numbers[spelling]
+    identity = numbers[spelling].astype(np.int32)
     generic = _generic_hashes(place, table.num_rows * width, identity, made)
     shown = _programs(owner, role, identity, made)
     made = Identities(made.kind, made.key, shown, made.alone & ~generic, made.part)
     return owner, identity, role, made
+
+
+def _dictionary(column: pa.ChunkedArray) -> tuple[Small, pa.Array]:
+    """Text as numbers into its distinct values; nothing is the empty text."""
+    encoded = column.dictionary_encode()
+    chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
+    values = chunks[-1].dictionary if chunks else pa.array([], pa.string())
+    if column.null_count:
+        values = pa.concat_arrays([values, pa.array([""], values.type)])
+    # Of later chunks the dictionary is that of the earlier ones and what is new.
+    parts = [
+        pc.fill_null(chunk.indices, len(values) - 1).to_numpy(zero_copy_only=False)
+        for chunk in chunks
+    ]
+    return np.concatenate([np.zeros(0, np.int32), *parts]), values
+
+
+def _lasting(types: Small, text: Small, texts: int, kinds: list[str], weak: Flags) -> Flags:
+    """Which entries to look at: not those of fleeting kinds that one weak finding alone names."""
+    kept = np.ones(len(types), np.bool_)
+    for code in _codes_of(kinds, _FLEETING).tolist():
+        mine = np.flatnonzero(types == code)
+        alone = np.bincount(text[mine], minlength=texts)[text[mine]] == 1
+        kept[mine[alone & weak[mine]]] = False
+    return kept
+
+
+def _spellings(types: Small, text: Small, texts: int) -> tuple[Small, Small, Small]:
+    """Each entry's spelling as a number, and the type and text of each spelling."""
+    spelling = np.empty(len(types), np.int32)
+    parts: list[tuple[Small, Small]] = []
+    count = 0
+    for code in np.flatnonzero(np.bincount(types)).tolist():
+        mine = np.flatnonzero(types == code)
+        seen = np.zeros(texts, np.bool_)
+        seen[text[mine]] = True
+        found = np.flatnonzero(seen).astype(np.int32)
+        spelling[mine] = (np.cumsum(seen, dtype=np.int32) + np.int32(count - 1))[text[mine]]
+        parts.append((np.full(len(found), code, np.int32), found))
+        count += len(found)
+    none = [np.zeros(0, np.int32)]
+    kind, spelled = (
+        (np.concatenate([*none, *each]) for each in zip(*parts, strict=True))
+        if parts
+        else (*none, *none)
+    )
+    return spelling, kind, spelled
 
 
 def _codes_of(names: list[str], wanted: tuple[str, ...]) -> Ints:
@@ -265,7 +326,7 @@ def _merge(kinds: list[str], values: list[str]) -> tuple[Identities, Ints]:
 
 
 def _long_lived(
-    place: Ints, places: int, spelling: Ints, kinds: list[str], values: list[str]
+    place: Ints, places: int, spelling: Small, kinds: list[str], values: list[str]
 ) -> Flags:
     """Processes of programs that start everything else: sharing one is no tie.
 
@@ -281,7 +342,7 @@ def _long_lived(
     return made
 
 
-def _generic_hashes(place: Ints, places: int, identity: Ints, identities: Identities) -> Flags:
+def _generic_hashes(place: Ints, places: int, identity: Small, identities: Identities) -> Flags:
     """Hashes only ever seen on the system's own programs: two hosts running those are not tied."""
     kind = identities.kind[identity]
     files = np.flatnonzero(identities.kind == KIND["file"])
@@ -299,7 +360,7 @@ def _generic_hashes(place: Ints, places: int, identity: Ints, identities: Identi
     return generic
 
 
-def _programs(owner: Ints, role: Ints, identity: Ints, identities: Identities) -> list[str]:
+def _programs(owner: Small, role: Tiny, identity: Small, identities: Identities) -> list[str]:
     """What each identity is called, processes by their program as well as by their number.
 
     The program is the file in the same finding that acts (or is the parent), as
@@ -308,12 +369,12 @@ def _programs(owner: Ints, role: Ints, identity: Ints, identities: Identities) -
     shown = list(identities.shown)
     kind = identities.kind[identity]
     parent = ROLES.index("parent")
-    side = owner * 2 + (role == parent)
+    side = owner.astype(np.int64) * 2 + (role == parent)
     acting = (kind == KIND["file"]) & np.isin(role, [ROLES.index("actor"), parent])
     program = np.full(2 * int(owner.max(initial=0)) + 2, -1)
     program[side[acting][::-1]] = identity[acting][::-1]
     process = np.flatnonzero((kind == KIND["process"]) & (program[side] >= 0))
-    found = unique(identity[process] * max(1, len(shown)) + program[side[process]])
+    found = unique(identity[process].astype(np.int64) * max(1, len(shown)) + program[side[process]])
     number, file = np.divmod(found, max(1, len(shown)))
     first = np.append(True, number[1:] != number[:-1]) if len(number) else np.zeros(0, np.bool_)
     for each, path in zip(number[first].tolist(), file[first].tolist(), strict=True):

@@ -42,13 +42,16 @@ def incidents(findings: pa.Table) -> Triage:
     who = members(columns, nodes, groups)
     told = stories(columns, nodes, groups, who)
     reasons = pa.array(why(columns, nodes, groups), pa.string())
+    node = nodes.node[who.finding]
+    del nodes, groups  # large, and no longer needed
     order = _ranking(told)
     table = pa.Table.from_pylist(
         [_row(told[number], place) for place, number in enumerate(order, start=1)], schema=INCIDENT
     )
     spans = [(told[number].begin, told[number].end) for number in order]
-    finding = who.finding[_positions(spans)]
-    links = reasons.take(pa.array(nodes.node[finding]))
+    chosen = _positions(spans)
+    finding = who.finding[chosen]
+    links = reasons.take(pa.array(node[chosen]))
     table = _set_lists(table, spans, {"findings": columns.text("uid", finding), "links": links})
     return Triage(table, folded(columns, who.noise))
 

@@ -107,7 +107,8 @@ def _who(columns: Columns, strong: Flags) -> Ints:
     placed[columns.owner[main & columns.identities.alone[columns.identity]]] = True
     main |= ~placed[columns.owner]
     width = max(1, len(columns.identities.key))
-    owner, identity = np.divmod(unique(columns.owner[main] * width + columns.identity[main]), width)
+    pairs = columns.owner[main].astype(np.int64) * width + columns.identity[main]
+    owner, identity = np.divmod(unique(pairs), width)
     total: Hashes = np.zeros(len(columns.rule), np.uint64)
     np.add.at(total, owner, _mix(identity.astype(np.uint64)))
     return np.asarray(total.view(np.int64))

@@ -14,6 +14,7 @@ from labrys.triage.columns import (
     Columns,
     Flags,
     Ints,
+    Small,
     numbered,
     unique,
 )
@@ -239,20 +240,21 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
     entry, identity, role = entry[kept], identity[kept], role[kept]
     weight = _ROLE_WEIGHT[role] * columns.severity[columns.owner[entry]] ** 2
     width = max(1, len(columns.identities.key))
-    pairs, place = numbered(group_of[columns.owner[entry]] * width + identity)
+    groups: Ints = group_of[columns.owner[entry]] * width
+    pairs, place = numbered(groups + identity)
     total = np.bincount(place, weights=weight, minlength=len(pairs))
     foremost = np.full(len(pairs), len(ROLES))
     np.minimum.at(foremost, place, role)
-    group, identity = pairs // width, pairs % width
-    kind = columns.identities.kind[identity]
-    telling = columns.identities.alone[identity] | columns.identities.part[identity]
-    sorting = np.lexsort((identity, -total, ~telling, kind, group))
+    group, who = pairs // width, pairs % width
+    kind = columns.identities.kind[who]
+    telling = columns.identities.alone[who] | columns.identities.part[who]
+    sorting = np.lexsort((who, -total, ~telling, kind, group))
     of_kind = (group * len(ENTITY_TYPES) + kind)[sorting]
     listed = sorting[np.arange(len(of_kind)) - np.searchsorted(of_kind, of_kind) < per_kind]
     named: list[list[Named]] = [[] for _ in range(count)]
     owner = columns.identities
     for number, entity, code in zip(
-        *(each[listed].tolist() for each in (group, identity, foremost)), strict=True
+        *(each[listed].tolist() for each in (group, who, foremost)), strict=True
     ):
         shown, key, spoken = owner.shown[entity], owner.key[entity], (*ROLES, "object")[code]
         named[number].append(Named(ENTITY_TYPES[owner.kind[entity]], shown, spoken, key))
@@ -263,7 +265,7 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
     return [Cast(tuple(each), counts) for each, counts in zip(named, more, strict=True)]
 
 
-def _redundant(columns: Columns, group: Ints, identity: Ints, count: int) -> Flags:
+def _redundant(columns: Columns, group: Ints, identity: Small, count: int) -> Flags:
     """Users given as a security identifier only, where the group also knows users by name: most
     often it is the same user a second time, and the number tells the reader nothing."""
     user = columns.identities.kind == KIND["user"]

@@ -103,21 +103,25 @@ def clock(nodes: Nodes) -> Clock:
 
 
 def keys(nodes: Nodes, columns: Columns, time: Clock) -> Keys:
-    """Every key of every node, with the windows in which it ties."""
-    owner, key, tie, left, right = _gather(nodes, columns)
-    window = np.array([each.window for each in TIES], np.int64)[tie]
-    near = np.array([each.near for each in TIES], np.int64)[tie]
-    presence = _presence(owner, key, len(tie), time)
-    spread = _spread(nodes, columns, owner, key, len(tie))
-    common = _common(spread, presence, time)
-    common &= ~np.isin(tie, list(_EXEMPT))
-    window[common] = near[common] = 0
-    host = tie == HOST
-    if time.steps >= _ENOUGH_BINS and time.span >= _ENOUGH_SPAN:
-        calm = np.clip(1 - presence[host], 0.25, 1)
-        window[host] = (window[host] * calm).astype(np.int64)
-    window[host & _busy(columns, tie, left, right)] = 15 * MINUTE
-    return Keys(owner, key, tie, left, right, window, near)
+    """Every key of every node, with the windows in which it ties.
+
+    One kind of key after the other, so that only one is in memory as a whole: how common a key is
+    takes all nodes that have it, but of weak nodes only those are kept that it can tie.
+    """
+    gathered = _Gathered(nodes, columns, time)
+    parts = [gathered.keys_of(number) for number in range(len(TIES))]
+    sizes = np.cumsum([0, *(len(each.tie) for each in parts)])
+    made = Keys(
+        owner=np.concatenate([each.owner for each in parts]),
+        key=np.concatenate([each.key + size for each, size in zip(parts, sizes, strict=False)]),
+        **{
+            name: np.concatenate([getattr(each, name) for each in parts])
+            for name in ("tie", "left", "right", "window", "near")
+        },
+    )
+    host = made.tie == HOST
+    made.window[host & _busy(columns, made.tie, made.left, made.right)] = 15 * MINUTE
+    return made
 
 
 def chronic(nodes: Nodes, time: Clock) -> Flags:
@@ -129,35 +133,77 @@ def chronic(nodes: Nodes, time: Clock) -> Flags:
     return noisy[nodes.rule]
 
 
-def _gather(nodes: Nodes, columns: Columns) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    identities = columns.identities
-    width = max(1, len(identities.key))
-    owner, identity = _useful(nodes, width)
-    kind = identities.kind[identity]
-    owners, codes = [], []
-    for number, kinds in enumerate(each.kinds for each in TIES):
+class _Gathered:
+    """The identities of nodes that can tie anything, and the keys that they make."""
+
+    def __init__(self, nodes: Nodes, columns: Columns, time: Clock) -> None:
+        identities = columns.identities
+        self._nodes, self._identities, self._time = nodes, identities, time
+        self._owner, self._identity = _useful(nodes, max(1, len(identities.key)))
+        self._kind = identities.kind[self._identity]
+        is_host = identities.kind[nodes.identity] == KIND["host"]
+        self._host = np.full(len(nodes.rule), -1)
+        self._host[nodes.owner[is_host][::-1]] = nodes.identity[is_host][::-1]
+        self._least = max(_MANY_HOSTS, len(unique(nodes.identity[is_host])) // 2)
+
+    def keys_of(self, number: int) -> Keys:
+        """The keys of one kind of tie."""
+        width = max(1, len(self._identities.key)) + 1
+        owner, left, right = self._entries(TIES[number].kinds)
+        code = left * width + right + 1
+        sorting = np.argsort(code, kind="stable")
+        owner, code = owner[sorting], code[sorting]
+        begins = np.flatnonzero(np.append(True, code[1:] != code[:-1])) if len(code) else code
+        # A key that no strong node has cannot tie anything; most of a case's weak entries go here.
+        strong = self._nodes.strong[owner]
+        useful = np.logical_or.reduceat(strong, begins) if len(code) else strong
+        counts = np.diff(np.append(begins, len(code)))
+        if TIES[number].kinds not in _VISITS:  # which also tell how many come to a host
+            useful = useful & (counts > 1)
+        left, right = np.divmod(code[begins][useful], width)
+        kept = np.repeat(useful, counts)
+        key, owner, strong = (
+            np.repeat(np.arange(len(left)), counts[useful]),
+            owner[kept],
+            strong[kept],
+        )
+        window, near = self._windows(number, owner, key, len(left))
+        kept = strong | (near[key] > 0)
+        return Keys(
+            owner=owner[kept],
+            key=key[kept],
+            tie=np.full(len(left), number),
+            left=left,
+            right=right - 1,
+            window=window,
+            near=near,
+        )
+
+    def _entries(self, kinds: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
+        """Nodes and the identities of their keys; the right one is -1 where there is only one."""
         if len(kinds) == 1:
-            chosen = (kind == KIND[kinds[0]]) & identities.alone[identity]
-            who, left = owner[chosen], identity[chosen]
-            right = np.full(len(left), -1)
-        else:
-            chosen = identities.part[identity]
-            who, left, right = _pairs(owner[chosen], identity[chosen], kind[chosen], kinds)
-        owners.append(who)
-        codes.append((number * (width + 1) + left + 1) * (width + 1) + right + 1)
-    owner, code = np.concatenate(owners), np.concatenate(codes)
-    sorting = np.argsort(code, kind="stable")
-    owner, code = owner[sorting], code[sorting]
-    begins = np.flatnonzero(np.append(True, code[1:] != code[:-1])) if len(code) else code
-    # A key that no strong node has cannot tie anything; this drops most of a case's weak entries.
-    strong = nodes.strong[owner]
-    useful = np.logical_or.reduceat(strong, begins) if len(code) else strong
-    counts = np.diff(np.append(begins, len(code)))
-    code, kept = code[begins][useful], np.repeat(useful, counts)
-    left_code, right_code = np.divmod(code, width + 1)
-    tie, left_code = np.divmod(left_code, width + 1)
-    key = np.repeat(np.arange(len(code)), counts[useful])
-    return owner[kept], key, tie, left_code - 1, right_code - 1
+            alone = self._identities.alone[self._identity]
+            chosen = (self._kind == KIND[kinds[0]]) & alone
+            owner, left = self._owner[chosen], self._identity[chosen]
+            return owner, left, np.full(len(left), -1)
+        chosen = self._identities.part[self._identity]
+        chosen &= np.isin(self._kind, [KIND[name] for name in kinds])
+        return _pairs(self._owner[chosen], self._identity[chosen], self._kind[chosen], kinds)
+
+    def _windows(self, number: int, owner: Ints, key: Ints, count: int) -> tuple[Ints, Ints]:
+        """How long each key ties: shorter or not at all where it is common."""
+        window = np.full(count, TIES[number].window)
+        near = np.full(count, TIES[number].near)
+        presence = _presence(owner, key, count, self._time)
+        if number not in _EXEMPT:
+            spread = _spread(self._host[owner], key, count, self._least)
+            common = _common(spread, presence, self._time)
+            window[common] = near[common] = 0
+        elif (
+            number == HOST and self._time.steps >= _ENOUGH_BINS and self._time.span >= _ENOUGH_SPAN
+        ):
+            window = (window * np.clip(1 - presence, 0.25, 1)).astype(np.int64)
+        return window, near
 
 
 def _useful(nodes: Nodes, width: int) -> tuple[Ints, Ints]:
@@ -199,15 +245,11 @@ def _presence(owner: Ints, key: Ints, count: int, time: Clock) -> Shares:
     return seen / max(1, time.steps)
 
 
-def _spread(nodes: Nodes, columns: Columns, owner: Ints, key: Ints, count: int) -> Ints:
-    """On how many hosts each key is seen; 0 unless it is many, and half of all there are."""
-    is_host = columns.identities.kind[nodes.identity] == KIND["host"]
-    host = np.full(len(nodes.rule), -1)
-    host[nodes.owner[is_host][::-1]] = nodes.identity[is_host][::-1]
-    least = max(_MANY_HOSTS, len(unique(nodes.identity[is_host])) // 2)
-    known = host[owner] >= 0
-    width = max(1, len(columns.identities.key))
-    pairs = unique(key[known] * width + host[owner[known]])
+def _spread(host: Ints, key: Ints, count: int, least: int) -> Ints:
+    """On how many hosts each key is seen; 0 unless it is `least`, many and half of all there are."""
+    known = host >= 0
+    width = int(host.max(initial=0)) + 1
+    pairs = unique(key[known] * width + host[known])
     spread = np.bincount(pairs // width, minlength=count)
     return np.where(spread >= least, spread, 0)
 
