@@ -186,6 +186,28 @@ def test_names_with_spaces_are_found_without_them() -> None:
     assert fields.column("ThreatName") == fields.column("Threat_Name") == "Threat Name"
 
 
+def test_entra_activities_in_the_microsoft_365_log_have_the_same_names() -> None:
+    audit, signin = (
+        bind(LogSource("", "entra", name), "m365.audit") for name in ("audit", "signin")
+    )
+    assert audit is not None
+    assert signin is not None
+    row = pa.table(
+        {
+            "Operation": ["Add member to role.", "UserLoginFailed", "Update application \u2013 x "],
+            "LogonError": [None, "InvalidUserNameOrPassword", None],
+        }
+    )
+    activity, error = derive(audit.column("activity"), row), derive(signin.column("errorCode"), row)
+    assert activity is not None
+    assert error is not None
+    assert activity.to_pylist()[0] == "Add member to role"
+    assert error.to_pylist() == [None, "50126", None]
+    outcome = derive(signin.column("outcome"), row)
+    assert outcome is not None
+    assert outcome.to_pylist()[1] == "failure"
+
+
 def test_every_guard_and_field_of_the_table_is_understood() -> None:
     for entry in table._table():
         for shape in entry.shapes:
