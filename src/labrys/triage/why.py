@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.triage.columns import NO_TIME, Columns, Ints, unique
+from labrys.triage.columns import KIND, NO_TIME, Columns, Ints, unique
 from labrys.triage.explain import duration
 from labrys.triage.group import Groups
 from labrys.triage.identity import cut
@@ -40,16 +40,18 @@ def why(columns: Columns, nodes: Nodes, groups: Groups) -> list[str | None]:
     for node, other, key, gap in rows:
         made[node] = f"{shown[key]}, {_apart(gap)} “{called[other]}”"
     for node in np.flatnonzero(groups.unusual & (groups.rare.surprise >= FLOOR)).tolist():
-        made[node] = f"{_seldom(groups.rare, node)}; {made[node]}"
+        made[node] = f"{_seldom(columns, groups.rare, node)}; {made[node]}"
     return made
 
 
-def _seldom(rare: Rarity, node: int) -> str:
+def _seldom(columns: Columns, rare: Rarity, node: int) -> str:
     """How unusual a node is, in words."""
-    before, history = int(rare.before[node]), int(rare.history[node])
+    before, history, place = (int(each[node]) for each in (rare.before, rare.history, rare.place))
+    at = "on" if columns.identities.kind[place] == KIND["host"] else "with"
+    where = f"{at} {cut(columns.identities.shown[place], 60)}"
     if not before:
-        return f"never seen there in {history} hours before"
-    return f"seen there in {before} of the {history} hours before"
+        return f"never seen {where} in the {history} hours before"
+    return f"seen {where} in {before} of the {history} hours before"
 
 
 def _alone(nodes: Nodes, groups: Groups) -> list[str | None]:
