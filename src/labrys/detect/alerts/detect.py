@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.detect.alerts.generic import SENTENCE, recognised
+from labrys.detect.alerts.generic import PLAIN_ENOUGH, SENTENCE, Recognised, others, recognised
 from labrys.detect.alerts.products import Holds, Product, Scale, products
 from labrys.evidence.timestamps import parse
 from labrys.ocsf.attack import technique
@@ -39,12 +39,29 @@ def detect(shape: str, batch: pa.Table) -> pa.Table:
             _take(shape, batch, product, left, found)
     made = recognised(shape, tuple(batch.column_names))
     if made is not None:
-        product, sentences = made
-        if sentences:
-            whole = pc.match_substring_regex(_first(batch, product.title), SENTENCE)
-            left &= _flags(whole) & _flags(pc.is_valid(batch["_time"]))
-        _take(shape, batch, product, left, found)
+        left &= _plausible(batch, made)
+        _take(shape, batch, made.product, left, found)
     return pa.concat_tables(found)
+
+
+def _plausible(batch: pa.Table, made: Recognised) -> Flags:
+    """Which records look like alerts of some product, each by the columns it fills."""
+    filled = {
+        name: _flags(pc.is_valid(_text(batch, name))) for name in (*made.known, *made.strange)
+    }
+    none = np.zeros(batch.num_rows, np.int64)
+    strange = sum((filled[name] for name in made.strange), none)
+    whole = sum((filled[name] for name in made.known), strange)
+    bare = (whole <= PLAIN_ENOUGH) & (strange <= others())
+    named = _flags(pc.match_substring_regex(_first(batch, made.product.title), SENTENCE))
+    telling = _any(filled, made.severity, none) | bare
+    perhaps = named & telling & _flags(pc.is_valid(batch["_time"]))
+    someone = [name for each in made.product.entities or () for name in each.columns]
+    return (_any(filled, made.surely, none) | perhaps) & _any(filled, someone, none)
+
+
+def _any(filled: dict[str, Flags], names: Sequence[str], none: npt.NDArray[np.int64]) -> Flags:
+    return np.asarray(sum((filled[name] for name in names), none) > 0)
 
 
 def _take(
@@ -201,7 +218,7 @@ def _cast(rows: pa.Table, product: Product) -> Iterator[Part]:
 
 
 def _reasons(rows: pa.Table, product: Product) -> Iterator[Part]:
-    for name in product.reasons:
+    for name in dict.fromkeys((*product.reasons, *product.title)):
         if name in rows.column_names:
             text = _text(rows, name)
             row = np.flatnonzero(_flags(pc.is_valid(text)))

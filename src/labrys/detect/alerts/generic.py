@@ -1,37 +1,65 @@
 """Recognises alerts of products we do not know by the names of a table's columns.
 
-`generic.toml` says which names. A table with a column that can only be an alert's title is taken as
+`generic.toml` says which names. A record with a column that can only be an alert's title is taken as
 it is; one with a mere `name` or `title` only when a severity stands beside it, or when it has
-nothing but what every alert has: a name, a time, who and where.
+nothing but what every alert has: a name, a time, who and where. Each record is judged by the columns
+that it fills itself, because a table may come from several files.
 """
 
 import re
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
 
-from labrys.detect.alerts.products import LEVELS, Holds, Product, Scale, table
+from labrys.detect.alerts.products import LEVELS, Product, Scale, table
 from labrys.ocsf.entities import EntityColumn
 
 SENTENCE: Final = r"^\S+\s+\S"
 """A title is more than one word; a name of a thing or a person's short name is not."""
 _PUNCTUATION: Final = re.compile(r"[^a-z0-9]")
-_PLAIN_ENOUGH: Final = 8
+PLAIN_ENOUGH: Final = 8
+"""A record with no severity fills at most so many columns."""
 _CONFIDENCE: Final = 40
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """How to read a table as alerts, and which columns tell whether a record is one.
+
+    `surely` may hold a title that can be nothing else; `known` are the columns that alerts have,
+    `strange` the others.
+    """
+
+    product: Product
+    surely: tuple[str, ...]
+    severity: tuple[str, ...]
+    known: tuple[str, ...]
+    strange: tuple[str, ...]
+
+
 @lru_cache(512)
-def recognised(shape: str, columns: tuple[str, ...]) -> tuple[Product, bool] | None:
-    """How to read such a table as alerts, and whether its titles must be sentences to be taken."""
-    if shape not in table("generic.toml")["shapes"] or len(columns) > 400:
+def recognised(shape: str, columns: tuple[str, ...]) -> Recognised | None:
+    """What such a table would be as alerts; None where it can hold none."""
+    if shape not in table("generic.toml")["shapes"]:
         return None
     plain = {name: _plain(name) for name in columns if not name.startswith("_")}
     severity = _named(plain, "severity")
     surely, perhaps = _named(plain, "title"), _named(plain, "perhaps")
     entities = _entities(plain)
-    telling = bool(severity) or _is_bare(plain)
-    if not entities or not (surely or (perhaps and telling)):
+    if not entities or not (surely or perhaps):
         return None
-    return _product(shape, plain, surely or perhaps, severity, entities), not surely
+    return Recognised(
+        product=_product(shape, plain, (*surely, *perhaps), severity, entities),
+        surely=surely,
+        severity=severity,
+        known=tuple(name for name, short in plain.items() if short in _known()),
+        strange=tuple(name for name, short in plain.items() if short not in _known()),
+    )
+
+
+def others() -> int:
+    """So many columns that alerts do not have may a record fill that has no severity."""
+    return int(table("generic.toml")["others"])
 
 
 def _product(
@@ -46,7 +74,7 @@ def _product(
         id="alert",
         name="",
         shapes=(shape,),
-        where=(Holds(title[0]),),
+        where=(),
         without=(),
         title=title,
         rule=title,
@@ -57,7 +85,7 @@ def _product(
         confidence_column="",
         techniques=_named(plain, "techniques"),
         tactics=("", ()),
-        reasons=(*title[:1], *severity[:1]),
+        reasons=severity[:1],
         entities=entities,
     )
 
@@ -78,12 +106,6 @@ def _entities(plain: dict[str, str]) -> tuple[EntityColumn, ...]:
         if found:
             made.append(EntityColumn(kind, role, tuple(column for _, column in found)))
     return tuple(made)
-
-
-def _is_bare(plain: dict[str, str]) -> bool:
-    """Whether there is nothing in the table but what alerts have."""
-    rest = sum(name not in _known() for name in plain.values())
-    return len(plain) <= _PLAIN_ENOUGH and rest <= table("generic.toml")["others"]
 
 
 @cache
