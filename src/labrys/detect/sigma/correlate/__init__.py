@@ -22,7 +22,15 @@ from labrys.detect.sigma.correlate.plan import (
     rule_names,
     suppressed,
 )
-from labrys.detect.sigma.correlate.pool import MATCHES, Aliases, Matches, Stream, column, gather
+from labrys.detect.sigma.correlate.pool import (
+    MATCHES,
+    NOTHING,
+    Aliases,
+    Matches,
+    Stream,
+    column,
+    gather,
+)
 from labrys.detect.sigma.ir import Correlation, RuleSet
 from labrys.ocsf.schema import FINDING
 
@@ -77,6 +85,12 @@ def correlate(ruleset: RuleSet, matches: pa.Table, *, learning: float = 1 / 3) -
     findings = [FINDING.empty_table()]
     skipped: list[Skipped] = []
     for number, correlation in enumerate(runnable):
+        for uid in refs(correlation):
+            if uid not in streams:
+                streams[uid] = known.stream(uid)
+        if _cannot_hold(correlation, streams):
+            streams[correlation.uid] = NOTHING
+            continue
         found = _run(correlation, ruleset, known, streams, learning)
         streams[correlation.uid] = _stream(correlation, found, streams, number << 32)
         if correlation.alone and correlation.uid not in hidden:
@@ -94,20 +108,24 @@ def _run(
     streams: dict[str, Stream],
     learning: float,
 ) -> Found:
-    uids = list(dict.fromkeys(correlation.rules))
-    if correlation.until:
-        uids.append(correlation.until)
-    for uid in uids:
-        if uid not in streams:
-            streams[uid] = known.stream(uid)
     pool = gather(
         known,
-        [streams[uid] for uid in uids],
+        [streams[uid] for uid in refs(correlation)],
         correlation.group_by,
         correlation.fields if correlation.kind not in ORDERED else (),
         correlation.aliases,
     )
-    return evaluate(correlation, pool, rule_names(correlation, ruleset), learning)
+    names = rule_names(correlation, ruleset) if correlation.expression else {}
+    return evaluate(correlation, pool, names, learning)
+
+
+def _cannot_hold(correlation: Correlation, streams: dict[str, Stream]) -> bool:
+    """Whether what it needs has not matched at all: of many correlations that is true of most."""
+    silent = [not len(streams[uid].time) for uid in dict.fromkeys(correlation.rules)]
+    needs_each = correlation.kind in ("temporal", *ORDERED)
+    if needs_each and not correlation.expression and not correlation.condition:
+        return any(silent)
+    return all(silent)
 
 
 def _stream(

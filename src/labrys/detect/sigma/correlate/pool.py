@@ -110,6 +110,15 @@ class Stream:
     values: Callable[[str, Aliases], Any]
 
 
+NOTHING: Final = Stream(
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    lambda _name, _aliases: pa.array([], pa.string()),
+)
+"""The stream of a correlation that found nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """Rows of several streams that have all the values asked for, sorted by group and time.
