@@ -1,0 +1,1 @@
+"""Finds cloud and service calls that are unusual for who makes them."""

@@ -1,0 +1,1 @@
+"""Finds services that are unusual for a host."""

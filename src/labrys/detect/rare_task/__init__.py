@@ -1,0 +1,1 @@
+"""Finds scheduled tasks and jobs that are unusual for a host."""
