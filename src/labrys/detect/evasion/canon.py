@@ -45,6 +45,8 @@ class Canon:
     text: str
     steps: tuple[str, ...] = ()
     strength: float = 0.0
+    undecoded: str = ""
+    """The line with its disguises undone and its codes still in it, where there were any."""
 
 
 _DECODED: Final = "an encoded command"
@@ -61,7 +63,6 @@ _WINDOWS: Final = (
     Step("environment variables", powershell.variables, 0.0),
     Step("detours in paths", windows.paths, 0.1, 0.3),
     Step("short file names", windows.short_names, 0.1, 0.3),
-    Step("needless quotes", windows.needless_quotes, 0.05, 0.2),
     Step("blanks and separators", windows.blanks, 0.0),
 )
 _POSIX: Final = (
@@ -79,8 +80,8 @@ _LETTERS: Final = {
     "letters of other alphabets": 0.3,
 }
 _SUSPICIOUS: Final = (
-    r"[^\x20-\x7e]|\^|`|\w[\"']+\w|\w(?:''|\"\")|(?:''|\"\")\w|[ =(]\"[\w./\\:@-]+\"(?:\s|$)"
-    r"|[\"'] ?\+ ?[\"']|\s\s|\s$|\$[({\w'@*]|[%!][^%!\s]{1,64}[%!:]|(?i:\[char|chrw?\(|fromcharcode)"
+    r"[^\x20-\x7e]|\^|`|\w[\"']+\w|\w(?:''|\"\")|(?:''|\"\")\w"
+    r"|[\"'] ?\+ ?[\"']|\s\s|\s$|\$[({\w'@*]|[%!][^%!\s]{1,64}[%!:]|(?i:\[char|chrw?\(|fromcharcode|\bfor %)"
     r"|(?i:base64|xxd|\brev\b|-f ?['\"(]|-join|replace)|[-/][eE]\w{0,14}[\s:]+[\"']?[A-Za-z0-9+/]{12}"
     r"|\w~\d|[\\/]\.\.?[\\/]|[\w.:)]\\\\|\w//|[A-Za-z]:/\w|[,;]\s*/\w|^[,;\s]|%[0-9a-fA-F]{2}%"
 )
@@ -103,12 +104,24 @@ def canonical(line: str, shell: Shell) -> Canon:
     """
     begun = text = line[:LONGEST]
     counts: dict[str, int] = {}
+    undecoded = ""
     for _ in range(_ROUNDS):
-        before = text
+        before, coded = text, _DECODED in counts
         text = _round(text, shell, counts)[:LONGEST]
+        if _DECODED in counts and not coded:
+            undecoded = _plain(before, shell)
         if text == before:
-            return _made(begun, text, counts, shell)
+            return _made(begun, text, counts, shell, undecoded)
     return Canon(begun, ("disguises nested too deep to undo",), 1.0)
+
+
+def _plain(text: str, shell: Shell) -> str:
+    """A line after one round of all that is no decoding."""
+    text, _ = undisguised(text)
+    for step in _STEPS[shell]:
+        if step.name != _DECODED:
+            text = step.undo(text)[0][:LONGEST]
+    return text
 
 
 def _round(text: str, shell: Shell, counts: dict[str, int]) -> str:
@@ -125,11 +138,13 @@ def _round(text: str, shell: Shell, counts: dict[str, int]) -> str:
     return text
 
 
-def _made(begun: str, text: str, counts: dict[str, int], shell: Shell) -> Canon:
+def _made(begun: str, text: str, counts: dict[str, int], shell: Shell, undecoded: str) -> Canon:
     if text == begun:
         return Canon(text)
     strength = sum(_LETTERS.get(name, 0.0) for name in counts)
     for step in _STEPS[shell]:
         strength += min(counts.get(step.name, 0) * step.weight, step.most)
     order = [*_LETTERS, *(step.name for step in _STEPS[shell])]
-    return Canon(text, tuple(name for name in order if name in counts), round(strength, 3))
+    return Canon(
+        text, tuple(name for name in order if name in counts), round(strength, 3), undecoded
+    )

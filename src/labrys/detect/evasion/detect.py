@@ -5,7 +5,8 @@ from typing import Any
 import pyarrow as pa
 
 from labrys.detect.contract import RowDetector
-from labrys.detect.evasion.detector import Evasion, Keep
+from labrys.detect.evasion.detector import Evasion
+from labrys.detect.evasion.loose import Keep
 from labrys.detect.evasion.score import model
 from labrys.detect.sigma.ir import RuleSet
 

@@ -17,11 +17,17 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
+from labrys.detect.contract import RowDetector
 from labrys.detect.evasion.known import KNOWN
+from labrys.detect.evasion.readings import readings
 from labrys.detect.sigma.detector import SigmaDetector
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, Node, Not, Rule, RuleSet
 from labrys.detect.sigma.match.engine import Engine
+from labrys.detect.sigma.match.verify import required
 from labrys.errors import ModelError
+
+Keep = Callable[[str, Callable[[], bytes]], bytes]
+"""Gives the bytes kept under a name, from what makes them where there are none."""
 
 COLUMN: Final = "_loose"
 """The column that loose rules read."""
@@ -30,15 +36,15 @@ WITHOUT_IMAGE: Final = "#renamed"
 
 _LONGEST: Final = 8192
 _MOST_WORDS: Final = 512
-_NO_WORD: Final = re.compile(r"[\s,;=|&()<>@+]+")
+_NO_WORD: Final = re.compile(r"[\s,;=&()<>@+]+")
+_PIPE: Final = re.compile(r"\s*\|+\s*")
 _DROPPED: Final = re.compile(r"[\"'^`]+")
 _OPTION: Final = re.compile(r"^(?:[-/]+|--)(?=[a-z?])")
 _PROGRAM: Final = re.compile(r"\.(?:exe|com)(?=$|[:\\])")
 _QUOTED_PROGRAM: Final = re.compile(r'"([^"]+)"')
 _TRIED: Final = ("windows.sysmon.1", "linux.sysmon.1")
-_ENOUGH: Final = 12
+_ENOUGH: Final = 6
 """So many letters a rule must say beside the program's name to be known without that."""
-_ENOUGH_WORDS: Final = 2
 Said = tuple[int, int]
 """Letters and words of a line that a condition asks for at least."""
 _NOTHING: Final[Said] = (0, 0)
@@ -48,11 +54,18 @@ _SHORTEST_OPTION: Final = 3
 @lru_cache(maxsize=65_536)
 def loosened(text: str) -> str:
     """The words of a line between single spaces, at most 512 of them."""
-    words = _NO_WORD.split(_DROPPED.sub("", text[:_LONGEST].lower()), _MOST_WORDS)[:_MOST_WORDS]
+    words = _NO_WORD.split(_bare(text[:_LONGEST].lower()), _MOST_WORDS)[:_MOST_WORDS]
     return f" {' '.join(_word(word) for word in words if word)} "
 
 
+def _bare(text: str) -> str:
+    """Without quotes; what follows a pipe stays marked by it."""
+    return _PIPE.sub(" |", _DROPPED.sub("", text))
+
+
 def _word(word: str) -> str:
+    if word in ("/c", "/k"):
+        return word  # cmd.exe's own; behind a dash they mean other things
     word, option = _OPTION.subn("-", word)
     word = _PROGRAM.sub("", word.replace("/", "\\"))
     return _in_full(word) if option else word
@@ -84,7 +97,7 @@ def loosen(rules: RuleSet) -> RuleSet:
             continue
         loose.append(msgspec.structs.replace(rule, when=when))
         free, (letters, words) = made.read(rule.when, renamed=True)
-        if letters >= _ENOUGH and words >= _ENOUGH_WORDS and free != when:
+        if letters >= _ENOUGH and words and free != when:
             uid = rule.uid + WITHOUT_IMAGE
             loose.append(msgspec.structs.replace(rule, when=free, uid=uid))
     atoms = tuple(made.atoms)
@@ -132,6 +145,10 @@ class _Loosening:
             return self._program(atom, exact, renamed), _NOTHING
         if atom.field != "CommandLine":
             return exact, _NOTHING
+        if atom.op == "re":
+            # As it is: of what it asks for only the shortest text it cannot do without is known.
+            letters = max(min(map(len, required(atom)), default=0), _ENOUGH)
+            return exact, (letters, 1)
         pieces = [piece for piece in _pieces(atom) if piece.strip()]
         if not pieces or atom.op == "eq":
             return exact, _NOTHING
@@ -175,7 +192,7 @@ def _pieces(atom: Atom) -> Iterator[str]:
 def _words(text: str, begins: bool, ends: bool) -> Iterator[str]:
     loose = loosened(text)
     words = loose.split()
-    bare = _DROPPED.sub("", text)
+    bare = _bare(text)
     begins = begins or _NO_WORD.match(bare) is not None
     ends = ends or (bare != "" and _NO_WORD.match(bare[-1]) is not None)
     for at, word in enumerate(words):
@@ -187,29 +204,50 @@ def _words(text: str, begins: bool, ends: bool) -> Iterator[str]:
 class LooseRules:
     """Rules read loosely, without those that match ordinary lines so read."""
 
-    def __init__(self, rules: RuleSet, keep: Callable[[str, Callable[[], bytes]], bytes]) -> None:
-        self._rules = rules
-        self._keep = keep
-
-    def detector(self) -> SigmaDetector:
-        """The detector that runs them; what is costly to make is kept under the rules' digest."""
-        name = f"{self._rules.digest[:40]}-{_digest()}.loose"
-        kept = msgspec.msgpack.decode(self._keep(name, self._made), type=_Kept)
-        return SigmaDetector(kept.rules, kept.compiled)
-
-    def _made(self) -> bytes:
-        rules = loosen(self._rules)
-        table = ordinary_table()
-        found = (SigmaDetector(rules).detect(shape, table) for shape in _TRIED)
-        ordinary = {uid for findings in found for uid in findings["rule_uid"].to_pylist()}
-        left = tuple(rule for rule in rules.rules if rule.uid not in ordinary)
-        rules = msgspec.structs.replace(rules, rules=left)
-        return msgspec.msgpack.encode(_Kept(rules, Engine(rules).compiled()))
+    def __init__(self, rules: RuleSet, sigma: RowDetector, keep: Keep) -> None:
+        kept = msgspec.msgpack.decode(
+            keep(f"{rules.digest[:40]}-{_digest()}.loose", lambda: _made(rules, sigma)), type=_Kept
+        )
+        self.detector = SigmaDetector(kept.rules, kept.compiled)
+        self.ordinary = {way: frozenset(uids) for way, uids in kept.ordinary.items()}
+        """Way of spelling (`readings.py`) → rules that match ordinary lines so spelt."""
 
 
 class _Kept(msgspec.Struct, array_like=True):
     rules: RuleSet
     compiled: bytes
+    ordinary: dict[str, list[str]]
+
+
+def _made(rules: RuleSet, sigma: RowDetector) -> bytes:
+    loose = loosen(rules)
+    table = ordinary_table()
+    found = _found(SigmaDetector(loose), table)
+    loose = msgspec.structs.replace(
+        loose, rules=tuple(rule for rule in loose.rules if rule.uid not in found)
+    )
+    spelt = {way: sorted(_found(sigma, part)) for way, part in _respelt(table).items()}
+    return msgspec.msgpack.encode(_Kept(loose, Engine(loose).compiled(), spelt))
+
+
+def _found(detector: RowDetector, table: pa.Table) -> set[str]:
+    tables = (detector.detect(shape, table) for shape in _TRIED)
+    return {uid for findings in tables for uid in findings["rule_uid"].to_pylist()}
+
+
+def _respelt(table: pa.Table) -> dict[str, pa.Table]:
+    """The ordinary lines in each way of spelling that changes them."""
+    lines: dict[str, dict[int, str]] = {}
+    for row, line in enumerate(table.column("CommandLine").to_pylist()):
+        for way, text in readings(line, "posix" if line.startswith("/") else "windows").items():
+            lines.setdefault(way, {})[row] = text
+    at = table.schema.get_field_index("CommandLine")
+    return {
+        way: table.take(pa.array(list(texts))).set_column(
+            at, "CommandLine", pa.array(list(texts.values()))
+        )
+        for way, texts in lines.items()
+    }
 
 
 @cache
@@ -251,5 +289,5 @@ def _started(line: str) -> str:
 def _digest() -> str:
     """Changes with the way of reading loosely and with the ordinary lines."""
     folder = files("labrys.detect.evasion")
-    names = ("loose.py", "known.toml", "model/ordinary.txt")
+    names = ("loose.py", "readings.py", "known.toml", "model/ordinary.txt")
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()[:16]

@@ -12,6 +12,7 @@ from labrys.detect.evasion.known import PATHS
 from labrys.detect.evasion.powershell import from_base64
 
 _IFS: Final = re.compile(r"\$\{IFS[^}]{0,16}\}|\$IFS(?:\$\d)?(?!\w)|\$IFS(?=\d)")
+_FIRST_SLASH: Final = re.compile(r"\$\{(?:HOME|PATH|PWD|OLDPWD|SHELL):0:1\}")
 _NOTHING: Final = re.compile(
     r"(?<=[\w/])(?:\$[@*]|\$\{[@*]\}|\$[1-9](?!\w)|\$\(\)|``|\$\{[a-z]\})(?=[\w/])"
     r"|(?<=[\w/])\$[1-9](?=[A-Za-z])"
@@ -42,11 +43,11 @@ _BASE64: Final = re.compile(
     r"(?:\$\(|`)?\s?(?:echo|printf)\s(?:-n\s)?['\"]?([A-Za-z0-9+/]{6,}={0,2})['\"]?\s?\|\s?"
     r"(?:\S{0,16}base64|openssl\s(?:enc\s)?-?base64)\s(?:-d|-D|--decode|-di|-A\s-d|-d\s-A)(?:\s?\)|`)?"
     r"|\S{0,16}base64\s(?:-d|-D|--decode)\s?<<<\s?['\"]?([A-Za-z0-9+/]{6,}={0,2})['\"]?(?:\s?\)|`)?"
-    r"|(?:base64\.)?b64decode\(\s?b?['\"]([A-Za-z0-9+/]{6,}={0,2})['\"]\s?\)"
+    r"|(?:base64\.)?b64decode\(\s?b?['\"]([A-Za-z0-9+/]{6,}={0,2})['\"]\s?\)(?:\.decode\(\s?\))?"
 )
 _HEX: Final = re.compile(
     r"(?:\$\(|`)?\s?(?:echo|printf)\s(?:-n\s)?['\"]?((?:[0-9a-fA-F]{2}){3,})['\"]?\s?\|\s?xxd\s(?:-r\s-p|-p\s-r|-rp|-ps\s-r)(?:\s?\)|`)?"
-    r"|(?:bytes\.fromhex|unhexlify)\(\s?b?['\"]((?:[0-9a-fA-F]{2}){3,})['\"]\s?\)"
+    r"|(?:bytes\.fromhex|unhexlify)\(\s?b?['\"]((?:[0-9a-fA-F]{2}){3,})['\"]\s?\)(?:\.decode\(\s?\))?"
 )
 _REVERSED: Final = re.compile(
     r"(?:\$\(|`)?\s?(?:rev\s?<<<\s?(['\"]?)([^'\"\n|)]{3,512})\1|echo\s(['\"]?)([^'\"\n|]{3,512})\3\s?\|\s?rev)(?:\s?\)|`)?"
@@ -72,8 +73,9 @@ def blanks(text: str) -> tuple[str, int]:
     if "$" not in text and "`" not in text:
         return text, 0
     text, separators = _IFS.subn(" ", text)
+    text, slashes = _FIRST_SLASH.subn("/", text)
     text, nothing = _NOTHING.subn("", text)
-    return text, separators + nothing
+    return text, separators + slashes + nothing
 
 
 def quotes(text: str) -> tuple[str, int]:

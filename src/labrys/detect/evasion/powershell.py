@@ -32,7 +32,7 @@ _REPLACED: Final = re2.compile(
     rf"(?:\[string\])?({_TEXT})\s?,\s?(?:\[string\])?({_TEXT})\s?\)?"
 )
 _REVERSED: Final = re2.compile(
-    rf"(?i)(?:-join\s?)?\(?\s?({_TEXT})\s?\[\s?-1\s?\.\.\s?-\d+\s?\]\s?\)?(?:\s?-join\s?(?:''|\"\"))?"
+    rf"(?i)(?:-join\s?)?\(?\s?({_TEXT})\s?\[\s?-1\s?\.\.\s?-\d+\s?\]\s?\)?(?:\s?-join\s?(?:''|\"\")\s?\)?)?"
 )
 _ONE_TEXT: Final = re.compile(_TEXT)
 _PLACE: Final = re.compile(r"\{(\d{1,3})\}")
@@ -46,6 +46,7 @@ _CODES: Final = re2.compile(
 )
 _VBS: Final = re2.compile(r"(?i)chrw?\(\s?\d{1,5}\s?\)(?:\s?[&+]\s?chrw?\(\s?\d{1,5}\s?\))+")
 _CALLED: Final = re.compile(r"[&.]\s?\(?\s?(['\"])([A-Za-z][\w-]{1,40})\1\s?\)?")
+_ARGUMENT: Final = re.compile(r"(?<=\s)\(\s?'([^'\s]{1,256})'\s?\)(?=[\s\"';|]|\Z)")
 _NUMBER: Final = re.compile(r"0x[0-9a-f]{1,6}|\d{1,7}", re.IGNORECASE)
 _INDEXED: Final = re.compile(
     r"\$\{?(?:env:)?(\w{2,24})\}?\[\s?(\d{1,3}(?:\s?,\s?\d{1,3}){0,16})\s?\](\s?-join\s?(?:''|\"\"))?",
@@ -116,7 +117,8 @@ def formats(text: str) -> tuple[str, int]:
     folded = text.lower()
     if "'" in text or '"' in text:
         text, called = _CALLED.subn(r"\2 ", text)
-        count += called
+        text, arguments = _ARGUMENT.subn(r"\1", text)
+        count += called + arguments
     if "-f" in folded and "{" in text:
         text = _FORMAT.sub(formatted, text)
     if "-join" in folded:

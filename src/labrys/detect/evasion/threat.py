@@ -210,7 +210,7 @@ def _reordered(line: str, draw: Draw) -> str:
 
 def _renamed(line: str, draw: Draw) -> str:
     name = "".join(draw.permutation(list("updatesvc"))[:6].tolist())
-    return _PROGRAM.sub(lambda found: f"C:\\Users\\Public\\{name}.exe", line, count=1)
+    return _PROGRAM.sub(lambda found: f"C:\\Tools\\{name}.exe", line, count=1)
 
 
 def _separators(line: str, _: Draw) -> str:

@@ -14,7 +14,6 @@ _CARET: Final = re.compile(r"\^(?:\r?\n)?")
 _CARET_IN_WORD: Final = re.compile(r"\w\^+\w")
 _QUOTED: Final = re.compile(r'[^\s"]*(?:"[^"]*(?:"|\Z)[^\s"]*)+')
 _INSIDE: Final = re.compile(r'\w"+\w|\w""(?:\s|\Z)|(?:\A|\s)""\w')
-_NEEDLESS: Final = re.compile(r'(?<=\s)"([A-Za-z0-9_./\\:@-]{1,64})"(?=\s|\Z)')
 _CUT: Final = re.compile(
     r"([%!])([^%!:=\s\"&|]{1,64}):~(-?\d{1,5})(?:,(-?\d{1,5}))?\1", re.IGNORECASE
 )
@@ -22,6 +21,9 @@ _CHANGED: Final = re.compile(r"([%!])([^%!:=\s\"&|]{1,64}):\*?([^%!=\s]{1,32})=(
 _WHOLE: Final = re.compile(r"%([^%!:=\s\"&|]{1,64})%|!(\w{1,64})!")
 _SET: Final = re.compile(
     r"\bset\s{1,8}(?:/a\s{1,8})?(\"?)([^=&|\"\s%!]{1,64})=([^&|\"\r\n]{0,256})", re.IGNORECASE
+)
+_FOR: Final = re.compile(
+    r"\bfor\s%%?([A-Za-z])\sin\s\(\s?([^()'\"\s*?%!]{1,256})\s?\)\sdo\s", re.IGNORECASE
 )
 _CALL: Final = re.compile(
     r"([&|(]\s{0,8}|\A\s{0,8}|/[ck]\s{0,8}\"?)call\s{1,8}(?=\S)", re.IGNORECASE
@@ -34,6 +36,7 @@ _SHORT: Final = re.compile(r"\b(\w{1,6}~\d)(\.\w{1,3})?(?![\w~])")
 _SEPARATED: Final = re.compile(r"[\s,;]*[,;][\s,;]*(?=/[A-Za-z?])|\A[\s,;]*[,;][\s,;]*")
 _BLANKS: Final = re.compile(r"[^\S\r\n]{2,}|\t|\xa0")
 _LONGEST_VALUE: Final = 1024
+_LONGEST: Final = 1 << 16
 _LONG_PROGRAMS: Final = sorted(name for name in PROGRAMS if len(name) > 8)
 
 
@@ -61,11 +64,6 @@ def quotes(text: str) -> tuple[str, int]:
     return _QUOTED.sub(bare, text), count
 
 
-def needless_quotes(text: str) -> tuple[str, int]:
-    """`net "user" /add` → `net user /add`: quotes around one plain word say nothing."""
-    return _NEEDLESS.subn(r"\1", text)
-
-
 def blanks(text: str) -> tuple[str, int]:
     """Runs of blanks become one space; `,` and `;` before an option too, as cmd reads them."""
     text, separators = _SEPARATED.subn(lambda found: " " if found.start() else "", text)
@@ -81,9 +79,10 @@ def environment(text: str) -> tuple[str, int]:
     """
     if "%" not in text and "!" not in text:
         return text, 0
+    text, loops = _loops(text)
     own = {found[2].lower(): found[3] for found in _SET.finditer(text) if "%" not in found[3]}
     values = {**VARIABLES, **own} if own else VARIABLES
-    count = 0
+    count = loops
 
     def put(found: re.Match[str], name: str, value: str | None) -> str:
         nonlocal count
@@ -103,6 +102,17 @@ def environment(text: str) -> tuple[str, int]:
     if own:
         text = _CALL.sub(r"\1", text)
     return text, count
+
+
+def _loops(text: str) -> tuple[str, int]:
+    """`for %a in (who) do %aami` → `whoami`: loops over one value."""
+    values = {found[1]: found[2] for found in _FOR.finditer(text)}
+    if not values:
+        return text, 0
+    text = _FOR.sub("", text)
+    for letter, value in values.items():
+        text = text.replace(f"%{letter}", value)[:_LONGEST]
+    return text, len(values)
 
 
 def _cut(found: re.Match[str], values: Mapping[str, str]) -> str | None:
