@@ -4,16 +4,23 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.benign import aws, linux, tenant, windows
+from bench.benign import aws, intrusion, linux, tenant, windows
 from bench.benign.scene import LINUX, WINDOWS, Calendar
 
 
-def write(folder: Path, *, days: int = 7, seed: int = 1) -> None:
-    """The same seed and days give the same bytes."""
-    for name, text in _files(Calendar(days), seed):
+def write(
+    folder: Path, *, days: int = 7, seed: int = 1, attacked: bool = False
+) -> dict[str, dict[int, str]]:
+    """The same seed and days give the same bytes. Where the office is `attacked`: the step of each
+    event of the attack, by file and offset."""
+    made: dict[str, dict[int, str]] = {}
+    for name, text, marks in _files(Calendar(days), seed, attacked=attacked):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        if marks:
+            made[name] = marks
+    return made
 
 
 def hosts() -> int:
@@ -21,11 +28,13 @@ def hosts() -> int:
     return len(WINDOWS) + len(LINUX)
 
 
-def _files(calendar: Calendar, seed: int) -> Iterator[tuple[str, str]]:
-    yield from windows.each(seed, calendar, WINDOWS)
-    yield from linux.each(seed, calendar)
-    yield from aws.each(seed, calendar)
-    yield from tenant.each(seed, calendar)
+def _files(
+    calendar: Calendar, seed: int, *, attacked: bool
+) -> Iterator[tuple[str, str, dict[int, str]]]:
+    yield from windows.each(seed, calendar, WINDOWS, intrusion.plays() if attacked else None)
+    for part in (linux, aws, tenant):
+        for name, text in part.each(seed, calendar):
+            yield name, text, {}
 
 
 def main() -> None:
@@ -34,8 +43,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--attacked", action="store_true", help="with an intrusion on day 5")
     asked = parser.parse_args()
-    write(asked.folder, days=asked.days, seed=asked.seed)
+    write(asked.folder, days=asked.days, seed=asked.seed, attacked=asked.attacked)
 
 
 if __name__ == "__main__":

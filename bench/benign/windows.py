@@ -2,7 +2,7 @@
 
 import random
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -17,8 +17,13 @@ from bench.benign.wording import fields_of, filled
 _CATALOGUE: Final = Path(__file__).with_name("programs.toml")
 
 
-def logs(machine: Machine, draw: random.Random, calendar: Calendar) -> list[Line]:
-    """All events of a machine, in the order of time."""
+def logs(
+    machine: Machine,
+    draw: random.Random,
+    calendar: Calendar,
+    play: Callable[[Log], Iterator[str]] | None = None,
+) -> tuple[list[Line], dict[str, str]]:
+    """All events of a machine, in the order of time; of what `play` adds, the step of each line."""
     log = Log(machine, draw)
     for program in _programs():
         if "all" in program["on"] or machine.kind in program["on"]:
@@ -29,7 +34,12 @@ def logs(machine: Machine, draw: random.Random, calendar: Calendar) -> list[Line
         domain.controller(log, calendar)
     if machine.kind == "files":
         domain.shares(log, calendar)
-    return sorted(log.lines)
+    steps: dict[str, str] = {}
+    so_far = len(log.lines)
+    for step in play(log) if play else ():
+        steps.update((line, step) for _, line in log.lines[so_far:])
+        so_far = len(log.lines)
+    return sorted(log.lines), steps
 
 
 @cache
@@ -231,9 +241,19 @@ def _failed(log: Log, when: datetime, user: str, kind: int, ip: str) -> None:
     )
 
 
-def each(seed: int, calendar: Calendar, machines: tuple[Machine, ...]) -> Iterator[tuple[str, str]]:
-    """The file of each machine, and its text."""
+def each(
+    seed: int,
+    calendar: Calendar,
+    machines: tuple[Machine, ...],
+    plays: Mapping[str, Callable[[Log], Iterator[str]]] | None = None,
+) -> Iterator[tuple[str, str, dict[int, str]]]:
+    """The file of each machine, its text, and where in it (in bytes) which step of a play is."""
     for machine in machines:
         draw = random.Random(f"{seed}:{machine.name}")
-        lines = logs(machine, draw, calendar)
-        yield f"windows/{machine.name}.json", "".join(f"{line}\n" for _, line in lines)
+        lines, steps = logs(machine, draw, calendar, (plays or {}).get(machine.name))
+        at, marks = 0, {}
+        for _, line in lines:
+            if line in steps:
+                marks[at] = steps[line]
+            at += len(line.encode()) + 1
+        yield f"windows/{machine.name}.json", "".join(f"{line}\n" for _, line in lines), marks

@@ -17,7 +17,8 @@ LEVELS: Final = {1: "informational", 2: "low", 3: "medium", 4: "high", 5: "criti
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding; `files` are the files of the set (paths in it) that its evidence lies in."""
+    """One finding; `files` are the files of the set (paths in it) that its evidence lies in, and
+    `places` where in them."""
 
     uid: str
     rule: str
@@ -29,6 +30,7 @@ class Finding:
     files: tuple[str, ...]
     entities: tuple[str, ...]
     shape: str
+    places: tuple[tuple[str, int], ...] = ()
 
     @property
     def only_rarity(self) -> bool:
@@ -141,7 +143,8 @@ def file_of(source: str, evidence: str) -> str:
 def _finding(row: dict[str, Any], evidence: str) -> Finding:
     info = row["finding_info"]
     attacks = info.get("attacks") or ()
-    sources = (each["data"]["_source"] for each in row.get("evidences") or ())
+    data = [each["data"] for each in row.get("evidences") or ()]
+    places = tuple((file_of(each["_source"], evidence), int(each["_offset"])) for each in data)
     return Finding(
         uid=info["uid"],
         rule=info["analytic"]["uid"],
@@ -150,9 +153,10 @@ def _finding(row: dict[str, Any], evidence: str) -> Finding:
         severity=row["severity_id"],
         techniques=tuple(each["technique"]["uid"] for each in attacks if "technique" in each),
         tactics=_tactics(attacks),
-        files=tuple(sorted({file_of(source, evidence) for source in sources})),
+        files=tuple(sorted({file for file, _ in places})),
         entities=_entities(row),
         shape=row["unmapped"]["shape"],
+        places=places,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.data import Skipped, sigma_rules
-from bench.detect import cloud, evtx, hosts, mordor, ordinary
+from bench.detect import cloud, evtx, hosts, intrusion, mordor, ordinary
 from bench.detect.figures import Figure, details, table
 from bench.detect.found import Found, read
 from bench.detect.labelled import Labelled, once
@@ -36,6 +36,7 @@ SETS: Final[dict[str, Labelled]] = {
         hosts.SSH,
         hosts.SCRAPS,
         ordinary.ORDINARY,
+        intrusion.INTRUSION,
         evtx.REGRESSION,
     )
 }

@@ -21,7 +21,7 @@ def _prepare(folder: Path) -> None:
     write(folder, days=_DAYS, seed=_SEED)
 
 
-def _version() -> str:
+def version() -> str:
     """Changes with the generator, so that its evidence is made and read again."""
     files = sorted(path for path in Path(make.__file__).parent.iterdir() if path.is_file())
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
@@ -74,5 +74,5 @@ ORDINARY: Final = Labelled(
     "it is no measurement of any real network's false alarms",
     _prepare,
     _measure,
-    version=_version(),
+    version=version(),
 )
