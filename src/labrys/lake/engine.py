@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol, cast
@@ -28,6 +29,8 @@ from labrys.ocsf.vocabulary import BIGINT, DOUBLE, TEXT
 ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 SPARK_PORT: Final = 15_002
 BATCH_ROWS: Final = 65_536
+_SPARK_NEEDS: Final = ("packaging", "pyarrow_hotfix", "pyspark")
+"""What else Ibis would miss only amid a scan, and the client itself."""
 _IBIS_TYPES: Final = {TEXT: "string", BIGINT: "int64", DOUBLE: "float64"}
 
 
@@ -183,10 +186,12 @@ class SparkEngine:
         self._made: set[str] = set()
         self._scans = 0
         try:
+            for name in _SPARK_NEEDS:
+                import_module(name)
             from pyspark.sql import SparkSession
         except ImportError as reason:
             raise EngineError(
-                f"{url} needs PySpark: install labrys[sail] or labrys[spark]"
+                f"{url} needs packages that are not there ({reason}): pip install 'labrys[spark]'"
             ) from reason
         _require_answer(url)
         with _spark_errors():

@@ -1,4 +1,5 @@
 import http.server
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,6 +236,16 @@ def test_mistakes_are_answered_with_what_was_perhaps_meant(asked: Engine) -> Non
         asked.sql("SELECT username FROM authentication")
     with pytest.raises(EngineError, match="sc://host:port"):
         connect(None, "postgres://x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("missing", ["packaging", "pyarrow_hotfix", "pyspark"])
+def test_what_a_spark_endpoint_needs_is_said_before_it_is_asked(
+    case: Case, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark", reason="needs the [spark] extra: labrys[spark]")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(EngineError, match=rf"{missing}.*pip install 'labrys\[spark\]'"):
+        connect(case, "sc://localhost:1")
 
 
 def test_what_fails_while_rows_are_made_is_an_engine_error(asked: Engine) -> None:
