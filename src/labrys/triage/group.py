@@ -20,7 +20,7 @@ from labrys.triage.links import AGAIN, BREADTH, Links, components, naming, toget
 from labrys.triage.nodes import HOUR, LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
 from labrys.triage.ties import HOST, STRONG, Keys, chronic, clock, keys
-from labrys.triage.unusual import unusual
+from labrys.triage.unusual import beside_serious, unusual
 
 _LIFTING: Final = 3
 """So many stages on one host within an hour are an incident, however weak each finding is."""
@@ -50,28 +50,36 @@ def group(nodes: Nodes, columns: Columns) -> Groups:
     made = keys(nodes, columns, time)
     rare = rarity(nodes, columns)
     noisy = chronic(nodes, time) | rare.chronic
+    noisy |= rare.usual & (nodes.severity <= Severity.MEDIUM)
     core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
-    found = [_chain(nodes, made, core, made.window)]
+    weak = ~nodes.strong
+    odd = unusual(nodes, rare, weak, core)
+    found = [_chain(nodes, made, core, made.window), odd.links]
     leaves = nodes.strong & ~core
-    attached = _attach(nodes, made, leaves, core, _leaf_window(made))
+    strong = np.where(np.isin(made.tie, list(STRONG)), made.window, 0)
+    attached = together(
+        [
+            _attach(nodes, made, leaves & ~noisy, core, _leaf_window(made)),
+            _attach(nodes, made, leaves & noisy, core, strong),
+        ]
+    )
     found.append(attached)
     left = leaves.copy()
     left[attached.node] = False
     found.append(_timeless(nodes, made, left))
     single = _of_one_rule(nodes, components(len(core), found))
     found.append(_recurring(nodes, columns, (left | core) & single))
-    weak = ~nodes.strong
-    found.append(_attach(nodes, made, weak, nodes.strong, made.near))
-    joined = nodes.strong.copy()
+    found.append(_attach(nodes, made, weak & ~odd.member, nodes.strong, made.near))
+    joined = nodes.strong | odd.member
     joined[found[-1].node] = True
+    found.append(beside_serious(nodes, rare, ~joined, core))
+    also = odd.member.copy()
+    also[found[-1].node] = joined[found[-1].node] = True
     lifted, links = _lift(nodes, columns, ~joined & ~noisy)
     found.append(links)
     joined |= lifted
-    odd = unusual(nodes, rare, ~joined, core)
-    found.append(odd.links)
-    joined |= odd.member
     labels = np.where(joined, components(len(core), found), -1)
-    return Groups(labels, together(found), made, lifted, odd.burst, odd.member, rare)
+    return Groups(labels, together(found), made, lifted, odd.burst, also, rare)
 
 
 def _chain(nodes: Nodes, made: Keys, who: Flags, window: Ints) -> Links:
@@ -153,7 +161,8 @@ def _next(target: Flags) -> Ints:
 
 
 def _leaf_window(made: Keys) -> Ints:
-    """Nodes that must not bridge attach by strong keys and by pairs, but not by a host alone."""
+    """Nodes that must not bridge attach by strong keys and by pairs, but not by a host alone; what
+    is there every day attaches by strong keys only."""
     single = made.right < 0
     strong = np.isin(made.tie, list(STRONG))
     return np.where(strong | ~single, made.window, 0)

@@ -21,8 +21,8 @@ _HALF: Final = 60.0
 """A sum this large scores 50."""
 _BIT: Final = 0.3
 """What each bit of surprise adds."""
-_CHRONIC: Final = 0.3
-"""What is left of the weight of a rule that fires all the time."""
+_USUAL: Final = 0.3
+"""What is left of the weight of a rule that fires there every day."""
 
 
 def score(story: Story) -> float:
@@ -41,16 +41,14 @@ def severity(story: Story) -> int:
     """The worst finding's severity.
 
     What only breadth or rarity made an incident counts as medium, or as high where it is far
-    beyond chance. What is medium and nothing but chronic is low: it is a habit of the place.
+    beyond chance. What is medium and nothing but usual is low: it is a habit of the place.
     """
     worst = max(hit.severity for hit in story.hits)
     if story.bits >= OUTSTANDING:
         worst = max(worst, int(Severity.HIGH))
     elif story.lifted:
         worst = max(worst, int(Severity.MEDIUM))
-    elif worst == Severity.MEDIUM and all(
-        hit.chronic for hit in story.hits if hit.severity == worst
-    ):
+    elif worst == Severity.MEDIUM and all(hit.usual for hit in story.hits if hit.severity == worst):
         worst = int(Severity.LOW)
     return worst
 
@@ -67,7 +65,8 @@ def tactics(story: Story) -> set[str]:
 
 
 def _part(hit: Hits) -> float:
-    weight = _WEIGHT[hit.severity] * (_CHRONIC if hit.chronic else 1)
+    usual = hit.usual and hit.severity <= Severity.MEDIUM
+    weight = _WEIGHT[hit.severity] * (_USUAL if usual else 1)
     return weight * (0.5 + 0.5 * hit.rarity) * (0.4 + 0.006 * hit.confidence)
 
 

@@ -24,7 +24,9 @@ from labrys.triage.ties import Shares
 MEMORY: Final = 30 * 24
 BLIND: Final = 12
 LEARNING: Final = 12
-_SETTLED: Final = 48
+USUAL: Final = 4.5
+"""Bits below which something is usual: it fires about every day (24 hours are 4.6 bits)."""
+_SETTLED: Final = 24
 """After so many hours of history it is known what fires at a place all the time."""
 _TRUST: Final = 24.0
 """So many hours of a place's own history weigh as much as what all places say."""
@@ -42,6 +44,12 @@ class Rarity:
     place: Ints
     before: Ints
     history: Ints
+
+    @property
+    def usual(self) -> Flags:
+        """What fires at its place about every day, and is known to."""
+        made: Flags = (self.history >= _SETTLED) & (self.surprise < USUAL)
+        return made
 
     @property
     def chronic(self) -> Flags:

@@ -21,7 +21,7 @@ from labrys.triage.columns import (
 from labrys.triage.group import Groups
 from labrys.triage.nodes import DAY, Nodes
 from labrys.triage.ties import Shares
-from labrys.triage.unusual import weigh
+from labrys.triage.unusual import FLOOR, weigh
 
 _PER_KIND: Final = 12
 """Of each kind an incident lists at most this many entities, the most involved first."""
@@ -61,7 +61,7 @@ class Hits:
     """What one rule found in one incident; `first` is `NO_TIME` where no finding has a time.
 
     `rarity`: 1 for a rule seen on one host and day only, towards 0 for one seen everywhere.
-    `chronic`: it fires all the time wherever it fired in this incident; `bits`: how surprising it
+    `usual`: it fires about every day there, and was never news; `bits`: how surprising it
     was there at most, 0 where it merely joined an incident that others had made.
     """
 
@@ -76,7 +76,7 @@ class Hits:
     rarity: float
     advice: str
     cast: Cast
-    chronic: bool = False
+    usual: bool = False
     bits: float = 0.0
 
 
@@ -185,7 +185,8 @@ def rarity(columns: Columns, nodes: Nodes) -> Shares:
 
 def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[list[Hits]]:
     rare = rarity(columns, nodes)
-    chronic = groups.rare.chronic[nodes.node]
+    usual = groups.rare.usual[nodes.node]
+    never = (groups.rare.surprise < FLOOR)[nodes.node]
     bits = np.where(groups.burst, groups.rare.surprise, 0)[nodes.node]
     rule = columns.rule[who.finding]
     sorting = np.lexsort((np.arange(len(rule)), rule, who.incident))
@@ -198,7 +199,8 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
     severity = np.maximum.reduceat(columns.severity[finding], begins)
     confidence = np.maximum.reduceat(columns.confidence[finding], begins)
     count = np.diff(np.append(begins, len(rule)))
-    always = np.logical_and.reduceat(chronic[finding], begins)
+    always = np.logical_and.reduceat(never[finding], begins)
+    always &= np.logical_or.reduceat(usual[finding], begins)
     surprise = np.maximum.reduceat(bits[finding], begins)
     first = finding[begins]
     casts = _casts(columns, finding, np.cumsum(fresh) - 1, len(begins), _PER_HIT)
@@ -221,7 +223,7 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
                 rarity=float(rare[columns.rule[number]]),
                 advice=texts[2][place],
                 cast=casts[place],
-                chronic=bool(always[place]),
+                usual=bool(always[place]),
                 bits=float(surprise[place]),
             )
         )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -182,12 +183,33 @@ def test_order_does_not_matter() -> None:
     assert again.folded.equals(made.folded)
 
 
-def test_what_is_medium_and_chronic_is_low() -> None:
+def test_what_is_medium_and_usual_is_low_and_joins_nothing() -> None:
     noisy = Rule("noisy", "Noisy", 3, (), (), "csv.record")
     rows = [on(noisy, START + hour * HOUR, "web", hour) for hour in range(24 * 5)]
+    start = START + 3 * DAY
+    serious = [on(Rule(f"bad-{n}", "Serious", 3, (), (), "csv.record"), start, "web") for n in "ab"]
+    made = incidents(table([*everyday(days=5), *rows, *serious]))
+    assert first(made) == {row["uid"] for row in serious}
+    assert made.incidents["severity_id"].to_pylist()[0] == 3
+    last = made.incidents.to_pylist()[-1]
+    assert {row["uid"] for row in rows[60:]} <= set(last["findings"])
+    assert last["severity_id"] == 2
+
+
+def test_what_becomes_usual_was_news_once() -> None:
+    noisy = Rule("noisy", "Noisy", 3, (), (), "csv.record")
+    rows = [on(noisy, START + hour * HOUR, "web", hour) for hour in range(60, 24 * 5)]
     made = incidents(table([*everyday(days=5), *rows]))
-    assert made.incidents["severity_id"].to_pylist() in ([2], [3])
-    assert made.incidents["score"].to_pylist()[0] < 10
+    assert made.incidents["severity_id"].to_pylist() == [3]
+
+
+def test_serious_findings_of_a_burst_are_one_incident_on_all_its_hosts() -> None:
+    start = START + 3 * DAY
+    rules = [replace(rule, severity=3 if at % 4 == 0 else 2) for at, rule in enumerate(LOW[20:38])]
+    wanted = [on(rule, start + at * 2 * MINUTE, HOSTS[at % 3]) for at, rule in enumerate(rules)]
+    made = incidents(table([*everyday(), *wanted]))
+    assert made.incidents.num_rows == 1
+    assert {row["uid"] for row in wanted} <= first(made)
 
 
 def test_noise_is_five_lines_at_most() -> None:

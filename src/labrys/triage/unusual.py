@@ -17,12 +17,12 @@ from labrys.ocsf.schema import Severity
 from labrys.triage.columns import Flags, Ints, unique
 from labrys.triage.links import AT_ONCE, BESIDE, UNUSUAL, Links, components, naming, together
 from labrys.triage.nodes import DAY, HOUR, MINUTE, Nodes
-from labrys.triage.rarity import LEARNING, Rarity
+from labrys.triage.rarity import LEARNING, USUAL, Rarity
 from labrys.triage.ties import Shares
 
 CHANCE: Final = 0.03
-FLOOR: Final = 4.5
-"""Bits from which a finding is unusual: its rule fires there less than once a day."""
+FLOOR: Final = USUAL
+"""Bits from which a finding is unusual."""
 ENOUGH: Final = 40.0
 """Bits above the floor that the rules of a burst must have together to be an incident."""
 OUTSTANDING: Final = 160.0
@@ -65,32 +65,49 @@ class _Windows:
 
 
 def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> Unusual:
-    """Incidents of `free` nodes that are unusual, and what such nodes add to those of `core`, the
-    nodes that incidents grow from by themselves."""
-    low = (nodes.severity >= Severity.LOW) & (nodes.severity < Severity.MEDIUM)
-    brief = nodes.end - nodes.start <= HOUR
-    who = free & low & brief & nodes.timed & (rare.place >= 0) & (rare.surprise >= FLOOR)
-    limits = _windows(nodes, rare, who)
-    tied = _tied(nodes, rare, who, limits)
+    """Incidents of `free` nodes that are unusual, together with such of `core`, the nodes that
+    incidents grow from by themselves."""
+    who = _odd(nodes, rare) & ((free & _low(nodes)) | core)
+    tied = _tied(nodes, rare, who, _windows(nodes, rare, who))
     label = components(len(who), [tied])
     bits, rules = weigh(nodes, rare, label, who)
     burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
-    lesser = burst & (bits[label] < OUTSTANDING / 2)
+    # What is serious by itself tells its own story; days apart it is no part of another's.
+    alone = ~np.isin(label, label[core & who])
+    lesser = burst & alone & (bits[label] < OUTSTANDING / 2)
     around = _nearest(
         nodes, rare, lesser, burst & (bits[label] >= OUTSTANDING), _days(who), UNUSUAL
     )
     around = around.of(_first_of(label[around.node], around.gap))
     burst &= ~np.isin(label, label[around.node])
-    smaller = who & ~burst & (bits[label] >= _TELLING)
+    smaller = who & alone & ~burst & (bits[label] >= _TELLING)
     around = _nearest(nodes, rare, smaller, burst, _days(who), UNUSUAL)
     around = around.of(_first_of(label[around.node], around.gap))
     taken = burst | (smaller & np.isin(label, label[around.node]))
-    serious = _nearest(nodes, rare, who, core, limits.of(rare.surprise), UNUSUAL)
     others = free & nodes.timed & ~who
     beside = _nearest(nodes, rare, others, burst, np.full(len(who), _BESIDE), BESIDE)
-    taken[serious.node] = taken[beside.node] = True
+    taken[beside.node] = True
     tied = tied.of(np.flatnonzero(taken[tied.node] & taken[tied.other]))
-    return Unusual(burst, taken, together([tied, around, serious, beside]))
+    return Unusual(burst, taken, together([tied, around, beside]))
+
+
+def beside_serious(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> Links:
+    """Ties of `free` nodes that are unusual to what is serious at their place about that time."""
+    who = _odd(nodes, rare) & free & _low(nodes)
+    window = _windows(nodes, rare, who).of(rare.surprise)
+    return _nearest(nodes, rare, who, core, window, UNUSUAL)
+
+
+def _odd(nodes: Nodes, rare: Rarity) -> Flags:
+    brief = nodes.end - nodes.start <= HOUR
+    made: Flags = brief & nodes.timed & (rare.place >= 0) & (rare.surprise >= FLOOR)
+    return made
+
+
+def _low(nodes: Nodes) -> Flags:
+    """What is only informational is not even counted."""
+    made: Flags = (nodes.severity >= Severity.LOW) & (nodes.severity < Severity.MEDIUM)
+    return made
 
 
 def _days(who: Flags) -> Ints:
