@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from labrys.detect.sigma import cache as compiled
 from labrys.detect.sigma.correlate.plan import plan
-from labrys.detect.sigma.ir import All, Any_, Leaf, LogSource, Node, Rejected, RuleSet
+from labrys.detect.sigma.ir import (
+    All,
+    Any_,
+    Correlation,
+    Leaf,
+    LogSource,
+    Node,
+    Rejected,
+    Rule,
+    RuleSet,
+)
 from labrys.detect.sigma.logsource import overlap, shapes
 from labrys.detect.sigma.parse.regex import engine
 from labrys.evidence.registry import formats
@@ -48,7 +58,7 @@ def check(
 
 def verdicts(rules: RuleSet) -> list[Verdict]:
     """A verdict on every rule of a compiled set, and on every document that is none."""
-    noted = _by_rule(rules.warned)
+    noted = _by_rule([*rules.warned, *_same_names(rules)])
     made = [_of_rule(rules, number, noted) for number in range(len(rules.rules))]
     made += _of_correlations(rules, noted)
     for one in rules.rejected:
@@ -114,6 +124,21 @@ def _of_correlations(
             level=one.level,
             warnings=tuple(noted.get((one.path, one.uid.partition("~")[0]), ())),
         )
+
+
+def _same_names(rules: RuleSet) -> Iterable[Rejected]:
+    """What is to be said of rules that share a `name`: a reference to it means only the first."""
+    named: dict[str, list[Rule | Correlation]] = {}
+    everything: list[Rule | Correlation] = [*rules.rules, *rules.correlations]
+    for one in everything:
+        if one.name:
+            named.setdefault(one.name.lower(), []).append(one)
+    for first, *others in named.values():
+        for other in others:
+            pairs = ((first, other, "this one"), (other, first, "that one"))
+            for mine, theirs, meant in pairs:
+                reason = f"{theirs.path} has a rule of the name `{mine.name}` too; it means {meant}"
+                yield Rejected(mine.path, mine.uid.partition("~")[0], mine.title, reason)
 
 
 def _by_rule(notes: Iterable[Rejected]) -> dict[tuple[str, str], list[str]]:

@@ -55,6 +55,17 @@ def test_every_rule_gets_its_verdict() -> None:
     assert found["filter"].warnings == ("filter applies to no loaded rule",)
 
 
+def test_rules_of_one_name_name_each_other() -> None:
+    one = HEAD | {"name": "same", "detection": {"s": ["x"], "condition": "s"}}
+    files = [
+        (f"{uid}.yml", yaml.safe_dump(one | {"id": uid, "title": uid}).encode()) for uid in "ab"
+    ]
+    found = {verdict.uid: verdict for verdict in verdicts(compile_texts(files))}
+    assert found["a"].warnings == ("b.yml has a rule of the name `same` too; it means this one",)
+    assert found["b"].warnings == ("a.yml has a rule of the name `same` too; it means that one",)
+    assert as_dict(list(found.values()))["warned"] == 2
+
+
 def test_the_verdicts_are_plain_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABRYS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "r.yml").write_bytes(text())
