@@ -6,7 +6,7 @@ scores the resulting rows with a pure function. Neither opens files, uses the ne
 global state.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -28,6 +28,14 @@ class RowDetector(Protocol):
 
     def detect(self, shape: str, batch: pa.Table) -> pa.Table:
         """The findings (`ocsf.schema.FINDING`) in a table of one shape."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A row detector much of which is for other shapes; it need not be this."""
+
+    def for_shape(self, shape: str) -> RowDetector | None:
+        """A smaller detector that finds the same in one shape; None where it can find nothing."""
 
 
 class WindowDetector(Protocol):

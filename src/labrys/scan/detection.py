@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.detect.contract import RowDetector, WindowDetector
+from labrys.detect.contract import Divisible, RowDetector, WindowDetector
 from labrys.detect.sigma import cache
 from labrys.detect.sigma.correlate import correlate, from_findings, plan
 from labrys.detect.sigma.correlate.plan import Problem
@@ -59,8 +59,11 @@ def search_remotely(
         watch.step(f"searching with {detector.id} on the engine")
         found = [FINDING.empty_table()]
         for shape in case.shapes():
-            rows = engine.map_arrow(shape, OnShape(detector, shape), FINDING)
-            found.append(rows.read_all())
+            # It is sent to every worker, so only as much of it as the shape needs.
+            bound = detector.for_shape(shape) if isinstance(detector, Divisible) else detector
+            if bound is not None:
+                rows = engine.map_arrow(shape, OnShape(bound, shape), FINDING)
+                found.append(rows.read_all())
         whole = pa.concat_tables(found)
         for name in detector.emits:
             mine = whole.filter(pc.equal(whole["detector"], name))

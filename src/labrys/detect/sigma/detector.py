@@ -14,6 +14,7 @@ from labrys.detect.sigma.ir import All, Any_, Leaf, LogSource, Node, RuleSet
 from labrys.detect.sigma.logsource import FieldMap, Guard, bind, negated, shapes
 from labrys.detect.sigma.match.column import Ints
 from labrys.detect.sigma.match.engine import Batch, Engine
+from labrys.detect.sigma.part import part
 from labrys.evidence.records import LEADING
 from labrys.ocsf.schema import FINDING
 
@@ -28,11 +29,16 @@ class SigmaDetector:
     version = VERSION
     emits = (SIGMA, MATCH)
 
-    def __init__(self, rules: RuleSet, compiled: bytes | None = None) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        compiled: bytes | None = None,
+        needed: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self._rules = rules
         self._engine = Engine(rules, compiled)
         self.digest = f"{VERSION}:{rules.digest}"
-        self._needed = needed_fields(rules)
+        self._needed = needed_fields(rules) if needed is None else needed
         self._labels: dict[int, Labels] = {}
         self._fields: dict[int, tuple[str, ...]] = {}
         self._bound: dict[str, list[tuple[FieldMap, list[int]]]] = {}
@@ -55,6 +61,16 @@ class SigmaDetector:
             hits.extend(self._hits(rows, resolve))
         return build(shape, batch, hits)
 
+    def for_shape(self, shape: str) -> "SigmaDetector | None":
+        """A detector of the rules that apply to a shape, a fraction of the whole set."""
+        numbers = sorted({number for _, rules in self._rules_for(shape) for number in rules})
+        if not numbers:
+            return None
+        rules = part(self._rules, numbers)
+        own = {rule.uid for rule in rules.rules}
+        needed = {uid: fields for uid, fields in self._needed.items() if uid in own}
+        return SigmaDetector(rules, Engine(rules).compiled(), needed)
+
     def _hits(self, found: Mapping[int, Ints], resolve: Values) -> Iterator[Hits]:
         for number, rows in found.items():
             rule = self._rules.rules[number]
@@ -73,7 +89,7 @@ class SigmaDetector:
             name = self._engine.atom(node.atom).field
             return {} if name is None else {name: None}
         if isinstance(node, All | Any_):
-            return {name: None for part in node.parts for name in self._named(part)}
+            return {name: None for inner in node.parts for name in self._named(inner)}
         return {}
 
     def _rules_for(self, shape: str) -> list[tuple[FieldMap, list[int]]]:
