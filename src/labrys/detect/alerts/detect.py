@@ -137,7 +137,7 @@ def _severity(rows: pa.Table, product: Product) -> pa.Array:
     scale = product.severity
     made = _distinct(_text(rows, scale.column), lambda text: _level(scale, text), pa.int8())
     level = pc.fill_null(made, scale.otherwise).to_numpy(zero_copy_only=False)
-    for each, least in product.higher:
+    for each, least, _ in product.higher:
         level = np.where(_holds(rows, each), np.maximum(level, least), level)
     return pa.array(level, pa.int8())
 
@@ -167,14 +167,14 @@ def _share(text: str) -> int | None:
 
 
 def _techniques(rows: pa.Table, product: Product) -> pa.Array:
-    present = [_text(rows, name) for name in product.techniques if name in rows.column_names]
-    if not present:
+    columns = [_text(rows, name) for name in product.techniques if name in rows.column_names]
+    for each, _, uid in product.higher:
+        if uid:
+            columns.append(pc.if_else(pa.array(_holds(rows, each)), uid, ""))
+    if not columns:
         return _empty(rows.num_rows)
-    whole = (
-        pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in present), " ")
-        if len(present) > 1
-        else pc.fill_null(present[0], "")
-    )
+    columns = [pc.fill_null(column, "") for column in columns]
+    whole = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, " ")
 
     def known(text: str) -> list[str]:
         uids = dict.fromkeys(_TECHNIQUE.findall(text[:2000].upper()))

@@ -34,6 +34,7 @@ class Scale:
 class Product:
     """How records of one product are known for alerts, and which columns say what.
 
+    `higher`: where this holds, severity is at least that, and the technique (if not empty) that.
     `entities` None: the shape's OCSF map says it.
     """
 
@@ -46,7 +47,7 @@ class Product:
     rule: tuple[str, ...]
     time: tuple[str, ...]
     severity: Scale
-    higher: tuple[tuple[Holds, int], ...]
+    higher: tuple[tuple[Holds, int, str], ...]
     confidence: int
     confidence_column: str
     techniques: tuple[str, ...]
@@ -81,7 +82,10 @@ def _product(entry: dict[str, Any]) -> Product:
         rule=tuple(entry["rule"]),
         time=tuple(entry.get("time", ())),
         severity=_scale(entry["severity"]),
-        higher=tuple((_holds(each), LEVELS[each["to"]]) for each in entry.get("raise", ())),
+        higher=tuple(
+            (_holds(each), LEVELS[each["to"]], each.get("technique", ""))
+            for each in entry.get("raise", ())
+        ),
         confidence=confidence["else"] if isinstance(confidence, dict) else confidence,
         confidence_column=confidence["column"] if isinstance(confidence, dict) else "",
         techniques=tuple(entry.get("techniques", ())),

@@ -200,6 +200,7 @@ def test_severities_of_suricata(severity: int, category: str, wanted: int) -> No
     record = {"event_type": "alert", "src_ip": "192.0.2.1", "dest_ip": "192.0.2.2", "alert": alert}
     row = found("suricata.alert", record, host="sensor")[0]
     assert row["severity_id"] == wanted
+    assert row["techniques"] == (["T1071"] if "Control" in category else [])
     assert ("ip", "192.0.2.1", "source") in entities(row)
 
 
