@@ -26,6 +26,7 @@ activity_id = { column = "State", map = { "S0" = 1, "SF" = 2 }, default = 6 }
 "src_endpoint.hostname" = { column = "Name", as = "basename" }
 "dst_endpoint.ip" = ["To", "ToToo"]
 "dst_endpoint.port" = "Port"
+"duration" = { column = "Took", as = "seconds" }
 "traffic.bytes_out" = { column = "Bytes", as = "int" }
 "actor.user.name" = { column = "User", as = "user" }
 "actor.user.domain" = { column = "User", as = "domain" }
@@ -109,6 +110,7 @@ def flows() -> pa.Table:
                 ["SHA1=AA,SHA256=BB", "SHA256=Cc", "DD", "MD5=00", ""][n % 5] for n in every
             ],
             "Proto": [["TCP", "UDP", "ICMP", "it's \\"][n % 4] for n in every],
+            "Took": [[f"{n / 7:.6f}", "3600", "2.5e-07", "soon", ""][n % 5] for n in every],
             "State": [["S0", "SF", "REJ", None][n % 4] for n in every],
         }
     )
@@ -138,6 +140,7 @@ def test_a_class_view_has_the_same_rows(engines: tuple[Engine, Engine]) -> None:
     assert len(rows) == FLOWS * 3 // 4 + 1 + 2
     first = rows[0]
     assert (first["src_endpoint_hostname"], first["actor_user_domain"]) == ("b.exe", "CORP")
+    assert {0, 3_600_000, None} < {row["duration"] for row in rows}
     assert first["metadata_product_name"] == "it's \\ made"
 
 

@@ -22,10 +22,12 @@ texts = st.one_of(
             *("SHA1=aB,MD5=0", "0x", "0x1g", "0X10", "-0x1", "+5", "5-", "--", "1.5", "1e3"),
             *("1_0", " 7", "0" * 25, str(2**63), str(2**63 - 1), str(-(2**63))),
             *("0x7fffffffffffffff", "0x8000000000000000"),
+            *("0.0004999", "0.0005", "12.3456785", ".5", "7.", "2.5e-07", "1e-400", "9" * 13),
         ]
     ),
     st.integers(-(2**65), 2**65).map(str),
     st.integers(0, 2**65).map(hex),
+    st.floats(0, 1e9).map(str),
     st.text(st.sampled_from("aZ09\\/=,;-+x. sha1md5"), max_size=14),
 )
 

@@ -22,6 +22,7 @@ HOW: Final = (
     "",  # the text as it is
     "int",  # a whole number, decimal or 0x…
     "hex",  # a hexadecimal number, with or without 0x
+    "seconds",  # seconds with or without a fraction → whole milliseconds
     "lower",
     "basename",  # what follows the last / or \
     "user",  # DOMAIN\user → user
@@ -32,6 +33,9 @@ HOW: Final = (
     "imphash",  # that one of a list SHA1=…,MD5=…; a lone value stays itself
 )
 """The ways a column's text becomes an attribute's value (`as` in a map)."""
+
+NUMBERS: Final = frozenset(["int", "hex", "seconds"])
+"""Those that make a whole number."""
 
 _WILD: Final = re.compile(r"[*?\[]")
 

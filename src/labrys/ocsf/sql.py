@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from labrys.errors import LabrysError
-from labrys.ocsf.maps import Attribute, ClassMap, attributes_of, mapping_for
+from labrys.ocsf.maps import NUMBERS, Attribute, ClassMap, attributes_of, mapping_for
 from labrys.ocsf.vocabulary import BIGINT, DOUBLE, TEXT, attribute_type, classes, column_name
 
 Dialect = Literal["duckdb", "spark"]
@@ -127,7 +127,7 @@ def _value(attribute: Attribute | None, kind: str, relation: Relation, dialect: 
     value = transformed(text, how, dialect)
     if kind == DOUBLE:
         return f"TRY_CAST({value} AS DOUBLE)"
-    makes = BIGINT if how in ("int", "hex") else TEXT
+    makes = BIGINT if how in NUMBERS else TEXT
     return value if makes == kind else f"TRY_CAST({value} AS {sql_type})"
 
 
@@ -152,13 +152,8 @@ def _coded(text: str, attribute: Attribute, dialect: Dialect) -> str:
 
 def _int(text: str, dialect: Dialect) -> str:
     """Only plain decimals: DuckDB would also cast `1.5`, `1e3` and `1_000`."""
-    decimal = "[+-]?[0-9]{1,64}"
-    plain = {
-        "duckdb": f"regexp_full_match({text}, '{decimal}')",
-        "spark": f"({text} RLIKE '^{decimal}$')",
-    }[dialect]
     return (
-        f"CASE WHEN {plain} THEN TRY_CAST({text} AS BIGINT)"
+        f"CASE WHEN {_is(text, '[+-]?[0-9]{1,64}', dialect)} THEN TRY_CAST({text} AS BIGINT)"
         f" WHEN substr({text}, 1, 2) IN ('0x', '0X') THEN {_hex(text, dialect)} END"
     )
 
@@ -168,6 +163,19 @@ def _hex(text: str, dialect: Dialect) -> str:
     if dialect == "duckdb":
         return f"TRY_CAST('0x' || {digits} AS BIGINT)"
     return f"TRY_CAST(conv({digits}, 16, 10) AS BIGINT)"
+
+
+def _seconds(text: str, dialect: Dialect) -> str:
+    seconds = "[0-9]{1,12}([.][0-9]{1,30})?(e-[0-9]{1,2})?"
+    number = f"floor(TRY_CAST({text} AS DOUBLE) * 1000 + 0.5)"
+    return f"CASE WHEN {_is(text, seconds, dialect)} THEN CAST({number} AS BIGINT) END"
+
+
+def _is(text: str, pattern: str, dialect: Dialect) -> str:
+    """Whether a pattern fits a whole text."""
+    if dialect == "duckdb":
+        return f"regexp_full_match({text}, '{pattern}')"
+    return f"({text} RLIKE '^({pattern})$')"
 
 
 def _user(text: str, _: Dialect) -> str:
@@ -196,6 +204,7 @@ def _from_list(kind: str) -> "Callable[[str, Dialect], str]":
 _AS: Final[Mapping[str, Callable[[str, Dialect], str]]] = {
     "int": _int,
     "hex": _hex,
+    "seconds": _seconds,
     "lower": lambda text, _: f"lower({text})",
     "basename": _basename,
     "user": _user,

@@ -35,7 +35,7 @@ def test_a_map_is_well_formed(path: Path) -> None:
             assert PATH.fullmatch(attribute.path), attribute.path
             assert all(attribute.columns) or not attribute.columns
             # A number read from text must have a number's type, or the view would show text.
-            if attribute.how in ("int", "hex") or attribute.codes:
+            if attribute.how in maps.NUMBERS or attribute.codes:
                 assert attribute_type(attribute.path) == BIGINT, attribute.path
         columns = sql.class_columns(each.class_uid)
         assert len({name.lower() for name in columns}) == len(columns)

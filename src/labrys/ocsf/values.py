@@ -3,11 +3,13 @@
 The same meanings as SQL are in `labrys.ocsf.sql`; a test holds the two together.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Final
 
 _INT64: Final = 1 << 63
+_SECONDS: Final = re.compile(r"[0-9]{1,12}([.][0-9]{1,30})?(e-[0-9]{1,2})?\Z")
 _LIST: Final = re.compile(r"(?i)(?:\A|[,; ])(sha256|sha1|md5|imphash)=([0-9a-f]+)")
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,64}\Z")
 _HEX: Final = re.compile(r"(?i)(?:0x)?([0-9a-f]{1,16})\Z")
@@ -35,6 +37,10 @@ def _hex(text: str) -> str | None:
     return str(number) if number < _INT64 else None
 
 
+def _seconds(text: str) -> str | None:
+    return str(math.floor(float(text) * 1000 + 0.5)) if _SECONDS.match(text) else None
+
+
 def _from_list(kind: str, text: str) -> str | None:
     """One hash of `SHA1=…,MD5=…`; a text without `=` is the hash itself."""
     if "=" not in text:
@@ -60,6 +66,7 @@ _HOW: Final[dict[str, Callable[[str], str | None]]] = {
     "": lambda text: text,
     "int": _whole,
     "hex": _hex,
+    "seconds": _seconds,
     "lower": str.lower,
     "basename": _basename,
     "user": _user,
