@@ -211,6 +211,7 @@ BENIGN: Final = Labelled(
     "rules of built-in logs only",
     partial(_archive, "host_Win10_RathbunVM"),
     _benign,
+    folds=True,
 )
 SIMULATED: Final = Labelled(
     "apt_simulator",
@@ -219,6 +220,7 @@ SIMULATED: Final = Labelled(
     "true",
     partial(_archive, "host_Win10_APTSimulatorVM"),
     _attacked,
+    folds=True,
 )
 INSIDER: Final = Labelled(
     "insider",
@@ -226,4 +228,5 @@ INSIDER: Final = Labelled(
     "one host of a made-up case",
     partial(_archive, "host_Win10_BelkasoftCTF_InsiderThreat"),
     _insider,
+    folds=True,
 )

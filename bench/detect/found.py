@@ -1,6 +1,6 @@
 """What one scan of a set found: the lines of its report as the few fields that are counted."""
 
-from collections import Counter
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +12,7 @@ from bench.detect.layers import rarity
 
 MEDIUM: Final = 3
 HIGH: Final = 4
+_FOLDED: Final = re.compile(r".+?, (?:informational|low|medium|high|critical)(?= |$)")
 LEVELS: Final = {1: "informational", 2: "low", 3: "medium", 4: "high", 5: "critical"}
 
 
@@ -51,11 +52,13 @@ class Incident:
 
 @dataclass(frozen=True)
 class Found:
-    """All findings and incidents of one scan; `same` names files that are copies of others."""
+    """All findings and incidents of one scan; `same` names files that are copies of others,
+    `folded` are the lines under which the report tells what is in no incident."""
 
     findings: tuple[Finding, ...]
     incidents: tuple[Incident, ...]
     same: dict[str, str]
+    folded: tuple[str, ...] = ()
 
     @cached_property
     def _by_file(self) -> dict[str, list[Finding]]:
@@ -77,14 +80,6 @@ class Found:
     def serious(self, file: str) -> list[Finding]:
         """The findings of medium severity or more in a file."""
         return [each for each in self.of(file) if each.severity >= MEDIUM]
-
-    @cached_property
-    def folded(self) -> list[str]:
-        """The lines under which findings outside incidents are folded: one for each rule."""
-        inside = {uid for incident in self.incidents for uid in incident.findings}
-        outside = Counter(each.rule for each in self.findings if each.uid not in inside)
-        titles = {each.rule: each.title for each in self.findings}
-        return [f"{titles[rule]} ({count})" for rule, count in outside.most_common()]
 
     def unjoined(self) -> "Found":
         """As if nothing were joined: each finding of medium or more is an incident."""
@@ -132,6 +127,14 @@ def _copies(folder: Path) -> dict[str, str]:
             if original != name:
                 made[name] = original
     return made
+
+
+def folded(report: Path) -> tuple[str, ...]:
+    """The lines of a report as a table under which what is in no incident is folded."""
+    _, _, rest = report.read_text("utf-8").partition("\nFolded:")
+    section = rest.partition("\n\n")[0].partition("\n")[2]
+    joined = " ".join(section.split())
+    return tuple(each.strip() for each in _FOLDED.findall(joined))
 
 
 def file_of(source: str, evidence: str) -> str:

@@ -18,7 +18,8 @@ class Labelled:
 
     `prepare` puts its evidence into a folder (raises Skipped where the data is not there);
     `version` goes up when it would put something else there. `measure` is given what was found and
-    that folder. `counts` says what is counted, `traps` what the data does not tell.
+    that folder; where the set `folds`, also the lines that a person reads of what is in no
+    incident. `counts` says what is counted, `traps` what the data does not tell.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Labelled:
     prepare: Callable[[Path], None]
     measure: Measure
     version: str = "1"
+    folds: bool = False
 
 
 def data(*parts: str) -> Path:

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from bench.data import Skipped, sigma_rules
 from bench.detect import cloud, evtx, hosts, intrusion, mordor, ordinary
 from bench.detect.figures import Figure, details, table
-from bench.detect.found import Found, read
+from bench.detect.found import Found, folded, read
 from bench.detect.labelled import Labelled, once
 from bench.detect.layers import LAYERS, Configuration
 from bench.measure import Cost, Failed, command
@@ -102,7 +103,7 @@ def _run(chosen: Labelled, folder: Path, configurations: Sequence[Configuration]
             try:
                 arguments = one.scan.arguments(rules)
                 if one.scan not in scans:
-                    cost, scans[one.scan] = _scan(mine, folder, arguments)
+                    cost, scans[one.scan] = _scan(mine, folder, arguments, folds=chosen.folds)
                     result["cost"][one.name] = cost
                 found = scans[one.scan] if one.joined else scans[one.scan].unjoined()
                 result["figures"][one.name] = list(chosen.measure(found, mine / _EVIDENCE))
@@ -124,22 +125,25 @@ def _forget(lake: Path) -> None:
     shutil.rmtree(lake, ignore_errors=True)
 
 
-def _scan(mine: Path, folder: Path, arguments: Sequence[str]) -> tuple[Cost, Found]:
-    report = mine / "report.ndjson"
-    cost = command(
-        [
+def _scan(mine: Path, folder: Path, arguments: Sequence[str], *, folds: bool) -> tuple[Cost, Found]:
+    def scanned(form: str) -> Cost:
+        words: list[str | Path] = [
             program(),
             "scan",
             mine / _EVIDENCE,
-            *("--lake", mine / "case.labrys"),
+            "--lake",
+            mine / "case.labrys",
             *arguments,
-            "--quiet",
-            *("--format", "ndjson", "--out", report),
-        ],
-        env=environment(folder),
-        codes=(0, 1),
-    )
-    return cost, read(report, mine / _EVIDENCE)
+        ]
+        out = ("--format", form, "--out", mine / f"report.{form}")
+        return command([*words, "--quiet", *out], env=environment(folder), codes=(0, 1))
+
+    cost = scanned("ndjson")
+    found = read(mine / "report.ndjson", mine / _EVIDENCE)
+    if folds:
+        scanned("table")
+        found = replace(found, folded=folded(mine / "report.table"))
+    return cost, found
 
 
 def _printed(result: dict[str, Any], *, details_too: bool) -> str:

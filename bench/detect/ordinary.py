@@ -75,4 +75,5 @@ ORDINARY: Final = Labelled(
     _prepare,
     _measure,
     version=version(),
+    folds=True,
 )
