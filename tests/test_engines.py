@@ -27,6 +27,8 @@ activity_id = { column = "State", map = { "S0" = 1, "SF" = 2 }, default = 6 }
 "dst_endpoint.ip" = ["To", "ToToo"]
 "dst_endpoint.port" = "Port"
 "duration" = { column = "Took", as = "seconds" }
+"file.path" = { column = "Threat", as = "threat_path" }
+"url.url_string" = { column = "Threat", as = "threat_url" }
 "traffic.bytes_out" = { column = "Bytes", as = "int" }
 "actor.user.name" = { column = "User", as = "user" }
 "actor.user.domain" = { column = "User", as = "domain" }
@@ -111,6 +113,15 @@ def flows() -> pa.Table:
             ],
             "Proto": [["TCP", "UDP", "ICMP", "it's \\"][n % 4] for n in every],
             "Took": [[f"{n / 7:.6f}", "3600", "2.5e-07", "soon", ""][n % 5] for n in every],
+            "Threat": [
+                [
+                    "file:_C:\\a.zip->b; file:_C:\\c",
+                    "amsi:_y; webfile:_C:\\d|http://e/f|pid:1",
+                    "/g",
+                    "CmdLine:_C:\\h",
+                ][n % 9 % 4]
+                for n in every
+            ],
             "State": [["S0", "SF", "REJ", None][n % 4] for n in every],
         }
     )
@@ -141,6 +152,8 @@ def test_a_class_view_has_the_same_rows(engines: tuple[Engine, Engine]) -> None:
     first = rows[0]
     assert (first["src_endpoint_hostname"], first["actor_user_domain"]) == ("b.exe", "CORP")
     assert {0, 3_600_000, None} < {row["duration"] for row in rows}
+    assert {row["file_path"] for row in rows} == {"C:\\a.zip", "C:\\d", "/g", None}
+    assert {row["url_url_string"] for row in rows} == {"http://e/f", None}
     assert first["metadata_product_name"] == "it's \\ made"
 
 

@@ -26,6 +26,15 @@ texts = st.one_of(
         ]
     ),
     st.integers(-(2**65), 2**65).map(str),
+    st.lists(
+        st.sampled_from(
+            [
+                *("file", "container", "folder", ":_", ":", "C:\\a b", ".exe", "->", "; ", ";"),
+                *("|", "https://a/", "x", ">", "CmdLine", " ", "é", "\n", "pid:1"),
+            ]
+        ),
+        max_size=12,
+    ).map("".join),
     st.integers(0, 2**65).map(hex),
     st.floats(0, 1e9).map(str),
     st.text(st.sampled_from("aZ09\\/=,;-+x. sha1md5"), max_size=14),

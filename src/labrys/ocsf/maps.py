@@ -27,6 +27,8 @@ HOW: Final = (
     "basename",  # what follows the last / or \
     "user",  # DOMAIN\user → user
     "domain",  # DOMAIN\user → DOMAIN
+    "threat_path",  # the first path in a list of Windows Defender's, file:_C:\a.exe; …
+    "threat_url",  # the first address in one, webfile:_C:\a.exe|https://…|…
     "sha256",
     "sha1",
     "md5",

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from labrys.errors import LabrysError
 from labrys.ocsf.maps import NUMBERS, Attribute, ClassMap, attributes_of, mapping_for
+from labrys.ocsf.values import THREAT_KIND, THREAT_PATH, THREAT_URL
 from labrys.ocsf.vocabulary import BIGINT, DOUBLE, TEXT, attribute_type, classes, column_name
 
 Dialect = Literal["duckdb", "spark"]
@@ -191,6 +192,15 @@ def _basename(text: str, _: Dialect) -> str:
     return f"NULLIF(split_part(replace({text}, chr(92), '/'), '/', -1), '')"
 
 
+def _threat_path(text: str, _: Dialect) -> str:
+    kind = f"regexp_extract({text}, '{THREAT_KIND}', 0)"
+    return f"CASE WHEN {kind} = '' THEN {text} ELSE {_first(THREAT_PATH, text)} END"
+
+
+def _first(pattern: str, text: str) -> str:
+    return f"NULLIF(regexp_extract({text} || '|', '{pattern}', 1), '')"
+
+
 def _from_list(kind: str) -> "Callable[[str, Dialect], str]":
     pattern = f"(?i)(?:^|[,; ]){kind}=([0-9a-f]+)"
 
@@ -209,5 +219,7 @@ _AS: Final[Mapping[str, Callable[[str, Dialect], str]]] = {
     "basename": _basename,
     "user": _user,
     "domain": _domain,
+    "threat_path": _threat_path,
+    "threat_url": lambda text, _: _first(THREAT_URL, text),
     **{kind: _from_list(kind) for kind in ("sha256", "sha1", "md5", "imphash")},
 }

@@ -27,6 +27,13 @@ class_uid = 4001
 [map.columns]
 "dst_endpoint.ip" = ["To", "ToToo"]
 "resources.uid" = "Things"
+
+[[map]]
+shapes = ["made.threat"]
+class_uid = 2004
+[map.columns]
+"file.path" = {column = "Path", as = "threat_path"}
+"url.url_string" = {column = "Path", as = "threat_url"}
 """
 
 
@@ -95,6 +102,33 @@ def test_addresses_are_checked_and_several_values_are_several_entities() -> None
         [],
         [],
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "path", "url"),
+    [
+        ("C:\\A.exe", "c:\\a.exe", None),
+        ("file:_C:\\x;y.exe", "c:\\x;y.exe", None),
+        ("containerfile:_C:\\a.zip; file:_C:\\a.zip->b.js", "c:\\a.zip", None),
+        ("file:_C:\\a.zip->b.js; containerfile:_C:\\c.zip", "c:\\a.zip", None),
+        ("behavior:_pid:7:1; process:_pid:7,ProcessStart:1; file:_C:\\a.exe", "c:\\a.exe", None),
+        (
+            "webfile:_C:\\Users\\a\\b.zip|https://example.org/b.zip?x=1;y|pid:7,ProcessStart:1",
+            "c:\\users\\a\\b.zip",
+            "https://example.org/b.zip?x=1;y",
+        ),
+        ("CmdLine:_C:\\a.exe /c fetch https://example.org/", None, None),
+        ("regkey:_HKLM\\SOFTWARE\\x", None, None),
+        ("-", None, None),
+    ],
+)
+def test_what_defender_lists_is_a_plain_path_and_address(
+    said: str, path: str | None, url: str | None
+) -> None:
+    [row] = listed("made.threat", Path=[said])
+    assert {kind: value for kind, _, value in row} == {
+        kind: value for kind, value in (("file", path), ("url", url)) if value
+    }
 
 
 def test_dictionary_columns_and_no_rows() -> None:

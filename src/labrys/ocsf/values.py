@@ -8,6 +8,11 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+THREAT_KIND: Final = "^[A-Za-z]{2,}:"
+THREAT_PATH: Final = "(?:^|; )(?:[a-z]*file|folder|startup|taskscheduler):_([^|>]+?)(?:->|; |[|])"
+THREAT_URL: Final = "[|]([A-Za-z]+://[^|]+?)(?:; |[|])"
+"""Patterns that read Windows Defender's lists of resources, to each of which a `|` is added."""
+
 _INT64: Final = 1 << 63
 _SECONDS: Final = re.compile(r"[0-9]{1,12}([.][0-9]{1,30})?(e-[0-9]{1,2})?\Z")
 _LIST: Final = re.compile(r"(?i)(?:\A|[,; ])(sha256|sha1|md5|imphash)=([0-9a-f]+)")
@@ -41,6 +46,20 @@ def _seconds(text: str) -> str | None:
     return str(math.floor(float(text) * 1000 + 0.5)) if _SECONDS.match(text) else None
 
 
+def _threat_path(text: str) -> str | None:
+    """A path that stands alone, or the first in `file:_C:\\a.exe; file:_C:\\b.zip->c.exe`."""
+    return _first(THREAT_PATH, text) if re.search(THREAT_KIND, text) else text
+
+
+def _threat_url(text: str) -> str | None:
+    return _first(THREAT_URL, text)
+
+
+def _first(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, f"{text}|")
+    return found[1] if found else None
+
+
 def _from_list(kind: str, text: str) -> str | None:
     """One hash of `SHA1=…,MD5=…`; a text without `=` is the hash itself."""
     if "=" not in text:
@@ -71,4 +90,6 @@ _HOW: Final[dict[str, Callable[[str], str | None]]] = {
     "basename": _basename,
     "user": _user,
     "domain": _domain,
+    "threat_path": _threat_path,
+    "threat_url": _threat_url,
 }
