@@ -27,6 +27,8 @@ _AUDIT: Final = {"audit failure": "0x8010000000000000", "audit success": "0x8020
 # Logs that take events of classic sources, whose text parameters have no names: a rule asks for
 # them as `Data`, and where a tool left them out the rendered message still has them.
 _CLASSIC: Final = frozenset(["Application", "System", "Windows PowerShell"])
+# What a flat record may have twice, from System and from the data. (Keywords are several as such.)
+_SHARED: Final = sorted(windows_event.SYSTEM - {"Keywords"})
 _PARAMETER: Final = re.compile(r"param\d{1,3}")
 _WRAPPERS: Final = ("_source", "result", "document", "data")
 _WRAPPED: Final = 3
@@ -211,11 +213,9 @@ def _from_wazuh(document: Document) -> Event:
             rest[name] = value
         elif section == "system":
             source[field] = value
-        elif section in ("eventdata", "userdata"):
+        else:  # `eventdata`, or what the event calls its UserData
             named = field if _PARAMETER.fullmatch(field) else field[0].upper() + field[1:]
             data[named] = value
-        else:
-            rest[name] = value
     system = _taken(source, _names("wazuh"))
     rest.update({f"{prefix}system.{name}": value for name, value in source.items()})
     return _timed(windows_event.from_columns(system, data), rest, ("timestamp", "@timestamp"))
@@ -251,6 +251,7 @@ def _from_flat(document: Document) -> Event:
         if (value := fields[name]) is not None:
             del fields[name]
             fields[column] = value
+    data = _flat_data(fields)
     _hexadecimal(fields, fields.get("Keywords"))
     level = fields.get("Level")
     if isinstance(level, str) and level.lower() in _LEVELS:
@@ -258,8 +259,27 @@ def _from_flat(document: Document) -> Event:
         fields["Level"] = _LEVELS[level.lower()]
     if fields.get("Channel") in _CLASSIC and "Data" not in fields and "Provider_Guid" not in fields:
         fields["Data"] = fields.get("Message")
+    time = _flat_time(fields, times)
     shape, _, _, host = windows_event.row(fields)
-    return shape, fields, _flat_time(fields, times), host
+    if data:
+        windows_event.merge(fields, data)
+    return shape, fields, time, host
+
+
+def _flat_data(fields: Document) -> Document:
+    """Take out the data's values that share a name with the system's, whose value comes first."""
+    data: Document = {}
+    for name in _SHARED if list in map(type, fields.values()) else ():
+        if type(values := fields.get(name)) is list and values:
+            fields[name], *rest = values
+            if rest:
+                data[name] = rest[0] if len(rest) == 1 else rest
+    # Where the system's channel has another name, `Channel` is the log that was cleared.
+    if fields.get("Provider_Name") == "Microsoft-Windows-Eventlog" and "Channel" in fields:
+        for name in _names("flat")["Channel"]:
+            if type(fields.get(name)) is str and "Channel" not in data:
+                data["Channel"], fields["Channel"] = fields["Channel"], fields.pop(name)
+    return data
 
 
 @lru_cache(maxsize=4096)

@@ -104,6 +104,65 @@ def test_what_no_dialect_expects_is_kept() -> None:
     assert (row["nested.a"], row["nested.a.b"], row["Keywords"]) == ("1", "2", "a, b")
 
 
+EVENTLOG = "Microsoft-Windows-Eventlog"
+USER = {"SubjectUserName": "ann"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"EventID": 104, "Provider_Name": EVENTLOG, "Channel": ["System", "Security"], **USER},
+        {"EventID": 104, "Provider_Name": EVENTLOG, "LogName": "System", "Channel": "Security"},
+        {"result": {"EventCode": "104", "LogName": ["System", "Security"], "SourceName": EVENTLOG}},
+        {
+            "winlog": {
+                "event_id": "104",
+                "channel": "System",
+                "provider_name": EVENTLOG,
+                "user_data": {"xml_name": "LogFileCleared", "Channel": "Security", **USER},
+            }
+        },
+        {
+            "win": {
+                "system": {"eventID": "104", "channel": "System", "providerName": EVENTLOG},
+                "logFileCleared": {"channel": "Security", "subjectUserName": "ann"},
+            }
+        },
+        {
+            "Id": 104,
+            "LogName": "System",
+            "ProviderName": EVENTLOG,
+            "Properties": [{"Value": value} for value in ("ann", "corp", "Security", "")],
+        },
+    ],
+    ids=["list", "two names", "list of another name", "winlogbeat", "wazuh", "get-winevent"],
+)
+def test_the_log_that_was_cleared_is_the_channel_as_in_evtx(record: dict[str, Any]) -> None:
+    (row,) = read_bytes(json.dumps(record).encode())
+    assert row["shape"] == "windows.system.104"
+    assert (row["Channel"], row["System_Channel"]) == ("Security", "System")
+    assert row.get("SubjectUserName", "ann") == "ann"
+
+
+def test_what_a_flat_record_has_twice_follows_the_rule_for_system_and_data() -> None:
+    record = {
+        "EventID": [1, 7],
+        "Channel": ["Application"],
+        "Version": [2, "1.0", "1.1"],
+        "Keywords": ["Classic", "Audit"],
+        "Computer": ["pc1", "pc2"],
+    }
+    (row,) = read_bytes(json.dumps(record).encode())
+    assert (row["shape"], row["_host"], row["Channel"]) == (
+        "windows.application.1",
+        "pc1",
+        "Application",
+    )
+    assert (row["EventID"], row["EventData_EventID"]) == ("1", "7")
+    assert (row["System_Version"], row["Version"]) == ("2", "1.0\x1e1.1")
+    assert (row["Keywords"], row["EventData_Computer"]) == ("Classic\x1eAudit", "pc2")
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_damage_is_reported_not_raised(data: st.DataObject) -> None:
