@@ -190,23 +190,69 @@ def _split_quotes(line: str, draw: Draw) -> str:
     )
 
 
+def _own_cut(line: str, _: Draw) -> str:
+    return f'cmd /v:on /c "set q=zzz{_no_quotes(line)}&&!q:~3!"'
+
+
+def _continued(line: str, _: Draw) -> str:
+    return "cmd /c " + re.sub(
+        r"[A-Za-z]{4,}", lambda found: found[0][:2] + "^\r\n" + found[0][2:], line
+    )
+
+
+def _escaped_letters(line: str, _: Draw) -> str:
+    text = "".join(f"\\u{ord(char):04x}" if char.isalpha() else char for char in _no_quotes(line))
+    return f"mshta.exe \"javascript:new ActiveXObject('WScript.Shell').Run('{text}')\""
+
+
+def _three_parts(line: str, _: Draw) -> str:
+    text = _no_quotes(line)
+    third = len(text) // 3
+    parts = f"'{text[2 * third :]}','{text[:third]}','{text[third : 2 * third]}'"
+    return f"powershell -c \"iex ('{{1}}{{2}}{{0}}' -f {parts})\""
+
+
+def _letter_list(line: str, _: Draw) -> str:
+    letters = ",".join(f"'{char}'" for char in _no_quotes(line))
+    return f"powershell -c \"iex (({letters}) -join '')\""
+
+
+def _here_string(line: str, _: Draw) -> str:
+    return f'bash <<< "$(echo {base64.b64encode(line.encode()).decode()} | base64 -d)"'
+
+
+def _echoed(line: str, _: Draw) -> str:
+    return "$(echo -e '" + "".join(f"\\x{ord(char):02x}" for char in line) + "')"
+
+
+def _by_openssl(line: str, _: Draw) -> str:
+    blob = base64.b64encode(line.encode()).decode()
+    return f"sh -c 'echo {blob} | openssl enc -base64 -d -A | sh'"
+
+
+SEEN: Final[Mapping[str, Mapping[str, Rewrite]]] = {
+    "windows": {"for loops": _for_loop},
+    "posix": {"Python and hex": _python_hex, "cut variables": _cut_path},
+}
+"""Of this benchmark's own families those that the detector was mended for."""
 HELD_OUT: Final[Mapping[str, Mapping[str, Rewrite]]] = {
     "windows": {
         "substituted variable": _substituted, "compressed": _zipped, "UTF-8 Base64": _utf8_base64,
         "backwards": _backwards, "replaced": _replaced, "percent codes": _percent,
         "mathematical letters": _mathematical, "several at once": _mixed, "padded": _padded,
-        "colons for blanks": _colons, "for loops": _for_loop,
+        "colons for blanks": _colons, "own variable cut": _own_cut, "continued lines": _continued,
+        "escaped letters": _escaped_letters, "three parts": _three_parts, "list of letters": _letter_list,
     },
     "posix": {
-        "octal": _octal, "Python and hex": _python_hex, "encoded twice": _twice, "rotated": _rotated,
-        "cut variables": _cut_path, "split quotes": _split_quotes,
+        "octal": _octal, "encoded twice": _twice, "rotated": _rotated, "split quotes": _split_quotes,
+        "here string": _here_string, "echoed in hex": _echoed, "by openssl": _by_openssl,
     },
 }  # fmt: skip
 
 
 def families(shell: str) -> dict[str, Rewrite]:
     """Every family for a shell; those of this benchmark alone are marked."""
-    ours = WINDOWS if shell == "windows" else POSIX
+    ours = {**(WINDOWS if shell == "windows" else POSIX), **SEEN[shell]}
     made = {(f"{name} (trained)" if name in TRAINED else name): one for name, one in ours.items()}
     if shell == "windows":
         made["renamed and stripped (trained)"] = WINDOWS["renamed"]

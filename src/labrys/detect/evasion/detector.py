@@ -24,7 +24,7 @@ from labrys.detect.evasion import explain
 from labrys.detect.evasion.loose import COLUMN, WITHOUT_IMAGE, Keep, LooseRules, loosened
 from labrys.detect.evasion.readings import readings
 from labrys.detect.evasion.score import Model, word_scores
-from labrys.detect.evasion.seen import DISGUISED, HALF, HIDING, PLACES, Seen
+from labrys.detect.evasion.seen import DISGUISED, HIDING, NEARLY, PLACES, Seen
 from labrys.detect.sigma.findings import SIGMA
 from labrys.detect.sigma.ir import RuleSet
 from labrys.ocsf.entities import entities
@@ -145,7 +145,7 @@ class Evasion:
             return True
         if rule["without_image"]:
             return False
-        return line.score >= HALF * self._model.unlike or line.canon.strength >= DISGUISED
+        return line.score >= NEARLY * self._model.unlike or line.canon.strength >= DISGUISED
 
     def _reread(self, shape: str, seen: Seen, chosen: Ints) -> dict[int, _Found]:
         """The rules that match the commands in their several readings: row → rules."""

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 SIZES: Final = (4, 6)
 REACH: Final = 4
@@ -105,19 +106,17 @@ def _pairs(folded: Bytes, word: Ints, line: Ints) -> tuple[Ints, Ints]:
 
 def _folded(lines: pa.Array) -> tuple[Bytes, Ints, int]:
     """All lines folded, one behind the other, each between spaces; where each begins."""
-    text = lines.cast(pa.large_string())
-    count = len(text)
-    offsets = np.frombuffer(text.buffers()[1], np.int64)[text.offset : text.offset + count + 1]
-    data = np.frombuffer(text.buffers()[2] or b"", np.uint8)
-    pieces = [
-        np.concatenate(([_SPACE], data[a : min(b, a + LONGEST)], [_SPACE]))
-        for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-    ]
-    if not pieces:
-        return np.empty(0, np.uint8), np.empty(0, np.int64), count
-    lengths = np.array([len(piece) for piece in pieces])
-    owner = np.repeat(np.arange(count), lengths)
-    folded = _FOLD[np.concatenate(pieces).astype(np.uint8)]
+    count = len(lines)
+    if not count:
+        return np.empty(0, np.uint8), np.empty(0, np.int64), 0
+    raw = lines.cast(pa.large_binary())
+    short = pc.binary_slice(raw, 0, LONGEST)
+    space = pa.scalar(b" ", pa.large_binary())
+    spaced = pc.binary_join_element_wise(space, short, space, pa.scalar(b"", pa.large_binary()))
+    offsets = np.frombuffer(spaced.buffers()[1], np.int64)[spaced.offset :][: count + 1]
+    data = np.frombuffer(spaced.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    owner = np.repeat(np.arange(count), np.diff(offsets))
+    folded = _FOLD[data]
     kept = folded != 0
     folded, owner = folded[kept], owner[kept]
     folded, owner = _without_suffix(folded, owner)

@@ -21,7 +21,7 @@ DISGUISED: Final = 0.2
 """From this strength on, disguises are reason enough to read rules loosely."""
 HIDING: Final = 0.5
 """From this strength on, a rule of any level counts as escaped."""
-HALF: Final = 0.5
+NEARLY: Final = 0.75
 """Of the model's `unlike`: enough to read loosely those rules that name the program."""
 _LONGEST_SCRIPT: Final = 8192
 _CALLED: Final = re.compile(r'\A\s*("?)((?:[^"\s]{0,512}[\\/])?)[^"\\/\s]{1,128}\1(?=\s|\Z)')
@@ -101,7 +101,7 @@ class Seen:
 
     def chosen(self) -> Ints:
         """One row for each distinct command worth a look."""
-        worth = self._scores >= HALF * self._model.unlike
+        worth = self._scores >= NEARLY * self._model.unlike
         for code, canon in self._canon.items():
             worth[code] |= not self.place.script or canon.strength >= HIDING
         rows = np.flatnonzero(np.append(worth, False)[self._codes])
@@ -147,7 +147,7 @@ class Seen:
     def doubtful(self, row: int) -> bool:
         """Whether rules are to be read loosely for a row."""
         line = self.line(row)
-        return line.score >= HALF * self._model.unlike or line.canon.strength >= DISGUISED
+        return line.score >= NEARLY * self._model.unlike or line.canon.strength >= DISGUISED
 
     def respelt(self, spelt: Sequence[tuple[int, str | None]]) -> pa.Table:
         """Rows with another text for their command and the program by its authors' name.
