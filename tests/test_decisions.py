@@ -1,13 +1,14 @@
 """Exceptions from end to end: preview, add, what the reports then say, and taking it back."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from command import Ran, labrys
 
-RULE = "PowerShell with an encoded command"
+RULE = "CloudTrail stopped, deleted or narrowed"
 
 
 @pytest.fixture
@@ -67,3 +68,35 @@ def test_what_hides_everything_is_refused(folder: Path) -> None:
         ran = run(folder, "exceptions", "add", *words)
         assert ran.code == 2, ran.err
     assert run(folder, "exceptions", "list").text == "no exceptions\n"
+
+
+def incidents(folder: Path) -> list[dict[str, Any]]:
+    lines = run(folder, "incidents", "--json").lines
+    return [line for line in lines if line["class_uid"] == 2005]
+
+
+def test_a_split_is_remembered_and_can_be_undone(folder: Path) -> None:
+    before = incidents(folder)
+    words = ("judge", "split", "1", "--entity", "host=web01", "--why", "another matter")
+    ran = run(folder, *words)
+    assert ran.code == 0, ran.err
+    assert len(incidents(folder)) == len(before) + 1
+    (made,) = orjson.loads(run(folder, "judge", "list", "--json").out)
+    assert made["kind"] == "apart"
+    merged = run(folder, "judge", "merge", "1", "2", "--why", "the same after all")
+    assert merged.code == 0, merged.err
+    for each in orjson.loads(run(folder, "judge", "list", "--json").out):
+        assert run(folder, "judge", "undo", each["id"]).code == 0
+    assert incidents(folder) == before
+
+
+def test_one_person_does_not_teach_that_a_broad_attack_is_normal(folder: Path) -> None:
+    score = incidents(folder)[0]["unmapped"]["score"]
+    first = run(folder, "judge", "normal", "1", "--why", "a drill", "--who", "anna")
+    assert "second person" in first.text
+    assert incidents(folder)[0]["unmapped"]["score"] == score
+    second = run(folder, "judge", "normal", "1", "--why", "a drill", "--who", "ben")
+    assert "second person" not in second.text
+    assert incidents(folder)[0]["unmapped"]["score"] < score
+    run(folder, "judge", "attack", "1", "--why", "it was none", "--who", "cleo")
+    assert incidents(folder)[0]["unmapped"]["score"] == score

@@ -11,10 +11,9 @@ from labrys.cli import shown
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from labrys.decisions import Exclusion
     from labrys.scan.effect import Effect
+    from labrys.scan.run import Scan
 
 app = typer.Typer(
     help="What is normal here: findings to hide, from now on and looking back.",
@@ -81,12 +80,12 @@ def add(
 
     folder = _case(lake)
     with Case.open(folder, create=False, write=False) as case:
-        findings = _visible(case)
-        wanted = _wanted(findings, rule, entity, value, finding, incident, since, until)
+        scan = _visible(case)
+        wanted = _wanted(scan, rule, entity, value, finding, incident, since, until)
         wanted = [replace(each, why=why, who=who or getpass.getuser()) for each in wanted]
         for each in wanted:
             each.check()
-        made = _effect(findings, wanted)
+        made = _effect(folder, scan, wanted)
     with opened(folder, load().decisions) as store:
         wanted = [store.add(each) for each in wanted]
     _say_effect(made, wanted, as_json=as_json)
@@ -109,12 +108,13 @@ def preview(
 
     from labrys.lake.case import Case
 
-    with Case.open(_case(lake), create=False, write=False) as case:
-        findings = _visible(case)
-        wanted = _wanted(findings, rule, entity, value, finding, incident, since, until)
+    folder = _case(lake)
+    with Case.open(folder, create=False, write=False) as case:
+        scan = _visible(case)
+        wanted = _wanted(scan, rule, entity, value, finding, incident, since, until)
         for each in wanted:
             replace(each, why="a preview").check()
-        _say_effect(_effect(findings, wanted), wanted, as_json=as_json)
+        _say_effect(_effect(folder, scan, wanted), wanted, as_json=as_json)
 
 
 @app.command("list")
@@ -166,22 +166,25 @@ def _case(lake: Path | None) -> Path:
     return folder
 
 
-def _visible(case: Any) -> "pa.Table":
-    """The findings that no exception hides yet."""
+def _visible(case: Any) -> "Scan":
+    """The case with the findings that no exception hides yet."""
     from labrys.scan.run import reopened
     from labrys.settings import load
 
-    return reopened(case, load().decisions).findings
+    return reopened(case, load().decisions)
 
 
-def _effect(findings: "pa.Table", wanted: "list[Exclusion]") -> "Effect":
+def _effect(folder: Path, scan: "Scan", wanted: "list[Exclusion]") -> "Effect":
+    from labrys.decisions import kept, lessons
     from labrys.scan.effect import effect
+    from labrys.settings import load
 
-    return effect(findings, wanted)
+    taught = lessons(kept(folder, load().decisions))
+    return effect(scan.findings, scan.triage, wanted, taught)
 
 
 def _wanted(
-    findings: "pa.Table",
+    scan: "Scan",
     rule: str,
     entity: list[str] | None,
     value: list[str] | None,
@@ -201,28 +204,27 @@ def _wanted(
         raise typer.BadParameter("--rule beside --finding or --incident: they say the rule")
     return [
         Exclusion(uid, (*entities, *hosts), values, begin, end)
-        for uid, hosts in _rules_on_hosts(findings, finding, incident)
+        for uid, hosts in _rules_on_hosts(scan, finding, incident)
     ]
 
 
 def _rules_on_hosts(
-    findings: "pa.Table", finding: str, incident: str
+    scan: "Scan", finding: str, incident: str
 ) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """The rules of a finding or an incident, each with the hosts where it fired there."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from labrys.errors import LabrysError
-    from labrys.triage import incidents
 
     uids = [finding]
     if incident:
-        rows = incidents(findings).incidents.to_pylist()
+        rows = scan.triage.incidents.to_pylist()
         found = [row for row in rows if incident in (str(row["rank"]), row["uid"][: len(incident)])]
         if not found:
             raise LabrysError(f"no incident {incident!r}; there are ranks 1 to {len(rows)}")
         uids = found[0]["findings"]
-    chosen = findings.filter(pc.is_in(findings["uid"], value_set=pa.array(uids)))
+    chosen = scan.findings.filter(pc.is_in(scan.findings["uid"], value_set=pa.array(uids)))
     if not chosen.num_rows:
         raise LabrysError(f"no finding {finding!r} in this case")
     hosts: dict[str, dict[tuple[str, str], None]] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from labrys.decisions import Exclusion, hidden
+from labrys.decisions import Exclusion, Lessons, hidden
 from labrys.triage import Triage, incidents
 
 
@@ -33,11 +33,16 @@ class Effect:
     changes: tuple[Change, ...]
 
 
-def effect(findings: pa.Table, exclusions: Sequence[Exclusion]) -> Effect:
-    """The effect of exceptions on findings, all others of the case already applied."""
+def effect(
+    findings: pa.Table, before: Triage, exclusions: Sequence[Exclusion], taught: Lessons
+) -> Effect:
+    """The effect of exceptions on findings, all others of the case already applied.
+
+    `before` are their incidents now, `taught` what people have decided about them.
+    """
     masks = hidden(findings, exclusions)
     mask = np.logical_or.reduce(masks) if masks else np.zeros(findings.num_rows, np.bool_)
-    before, after = incidents(findings), incidents(findings.filter(pa.array(~mask)))
+    after = incidents(findings.filter(pa.array(~mask)), taught)
     return Effect(
         hidden=findings.filter(pa.array(mask)),
         total=findings.num_rows,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.decisions import Exclusion, hidden, kept
+from labrys.decisions import Exclusion, hidden, kept, lessons
 from labrys.detect.contract import RowDetector, WindowDetector
 from labrys.detect.registry import detectors as discovered
 from labrys.detect.sigma.findings import MATCH
@@ -174,7 +174,8 @@ def _concluded(
     decisions: str,
 ) -> Scan:
     every = found_in(case, tools)
-    exclusions = kept(case.path, decisions).exclusions
+    decided = kept(case.path, decisions)
+    exclusions = decided.exclusions
     masks = hidden(every, exclusions)
     findings = every if not masks else every.filter(pa.array(~np.logical_or.reduce(masks)))
     parts = case.segments()
@@ -184,7 +185,7 @@ def _concluded(
         sources=sources,
         shapes={shape: held.rows for shape, held in case.shapes().items()},
         findings=findings,
-        triage=incidents(findings),
+        triage=incidents(findings, lessons(decided)),
         rules=tools.rules,
         detectors=tuple(tools.current()),
         notes=notes,

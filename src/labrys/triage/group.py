@@ -19,6 +19,7 @@ from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, unique
 from labrys.triage.links import AGAIN, BREADTH, Links, components, naming, together
 from labrys.triage.nodes import HOUR, LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
+from labrys.triage.said import Said
 from labrys.triage.ties import HOST, STRONG, Keys, chronic, clock, keys
 from labrys.triage.unusual import beside_serious, unusual
 
@@ -32,7 +33,7 @@ class Groups:
     """`group` of each node: the smallest node number in it; -1 for what is only noise.
 
     `lifted` are weak nodes that are a group for their many stages, `burst` for their rarity;
-    `unusual` are these, and what joined for being unusual too.
+    `unusual` are these, and what joined for being unusual too. `normal`: judged so by people.
     """
 
     group: Ints
@@ -42,10 +43,11 @@ class Groups:
     burst: Flags
     unusual: Flags
     rare: Rarity
+    normal: Flags
 
 
-def group(nodes: Nodes, columns: Columns) -> Groups:
-    """The groups of a case, and by what they hold together."""
+def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
+    """The groups of a case, and by what they hold together; what people say goes before all else."""
     time = clock(nodes)
     made = keys(nodes, columns, time)
     rare = rarity(nodes, columns)
@@ -78,8 +80,15 @@ def group(nodes: Nodes, columns: Columns) -> Groups:
     lifted, links = _lift(nodes, columns, ~joined & ~noisy)
     found.append(links)
     joined |= lifted
+    joined[people.links.node] = joined[people.links.other] = True
+    for mine in people.apart:
+        joined |= mine
+    found = people.cut([*found, people.links])
     labels = np.where(joined, components(len(core), found), -1)
-    return Groups(labels, together(found), made, lifted, odd.burst, also, rare)
+    # What is kept apart is one incident, whether its own links hold it together or not.
+    for mine in people.apart:
+        labels[mine] = np.flatnonzero(mine)[:1]
+    return Groups(labels, together(found), made, lifted, odd.burst, also, rare, people.normal)
 
 
 def _chain(nodes: Nodes, made: Keys, who: Flags, window: Ints) -> Links:

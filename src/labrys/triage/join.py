@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from labrys.decisions import Lessons
 from labrys.ocsf.schema import INCIDENT
 from labrys.triage import rank
 from labrys.triage.advice import steps
@@ -16,6 +17,7 @@ from labrys.triage.explain import summary, title
 from labrys.triage.folded import folded
 from labrys.triage.group import group
 from labrys.triage.nodes import fold
+from labrys.triage.said import said
 from labrys.triage.story import Story, members, stories
 from labrys.triage.why import why
 
@@ -31,14 +33,15 @@ class Triage:
     folded: pa.Table
 
 
-def incidents(findings: pa.Table) -> Triage:
+def incidents(findings: pa.Table, lessons: Lessons | None = None) -> Triage:
     """Join findings (`ocsf.schema.FINDING`) to incidents; a pure function of their set.
 
-    The order of the rows does not matter, and findings of one uid count once.
+    The order of the rows does not matter, and findings of one uid count once. `lessons` is what
+    people have decided about them.
     """
     columns = read(findings)
     nodes = fold(columns)
-    groups = group(nodes, columns)
+    groups = group(nodes, columns, said(columns, nodes, lessons or Lessons()))
     who = members(columns, nodes, groups)
     told = stories(columns, nodes, groups, who)
     reasons = pa.array(why(columns, nodes, groups), pa.string())

@@ -13,10 +13,12 @@ SAME_RULE: Final = -2
 """Key of a link by the same rule and nothing else."""
 AT_ONCE: Final = -3
 """Key of a link between unusual findings by time alone."""
+DECIDED: Final = -4
+"""Key of a link that somebody asked for."""
 AGAIN, UNUSUAL, BESIDE = range(3)
 """Keys that also name an identity: the same rule again with it, unusual findings at it, and
 whatever else it reported beside something unusual."""
-_NAMING: Final = -4
+_NAMING: Final = -5
 
 
 @dataclass(frozen=True, slots=True)

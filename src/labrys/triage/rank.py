@@ -41,9 +41,10 @@ def severity(story: Story) -> int:
     """The worst finding's severity.
 
     What only breadth or rarity made an incident counts as medium, or as high where it is far
-    beyond chance. What is medium and nothing but usual is low: it is a habit of the place.
+    beyond chance. What is medium and nothing but usual is low: it is a habit of the place. So is
+    what people have judged normal there.
     """
-    worst = max(hit.severity for hit in story.hits)
+    worst = max(int(Severity.LOW) if hit.normal else hit.severity for hit in story.hits)
     if story.bits >= OUTSTANDING:
         worst = max(worst, int(Severity.HIGH))
     elif story.lifted:
@@ -66,7 +67,7 @@ def tactics(story: Story) -> set[str]:
 
 def _part(hit: Hits) -> float:
     usual = hit.usual and hit.severity <= Severity.MEDIUM
-    weight = _WEIGHT[hit.severity] * (_USUAL if usual else 1)
+    weight = _WEIGHT[int(Severity.LOW) if hit.normal else hit.severity] * (_USUAL if usual else 1)
     return weight * (0.5 + 0.5 * hit.rarity) * (0.4 + 0.006 * hit.confidence)
 
 

@@ -62,7 +62,8 @@ class Hits:
 
     `rarity`: 1 for a rule seen on one host and day only, towards 0 for one seen everywhere.
     `usual`: it fires about every day there, and was never news; `bits`: how surprising it
-    was there at most, 0 where it merely joined an incident that others had made.
+    was there at most, 0 where it merely joined an incident that others had made; `normal`: people
+    say that it is, there.
     """
 
     rule: str
@@ -78,6 +79,7 @@ class Hits:
     cast: Cast
     usual: bool = False
     bits: float = 0.0
+    normal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
     always = np.logical_and.reduceat(never[finding], begins)
     always &= np.logical_or.reduceat(usual[finding], begins)
     surprise = np.maximum.reduceat(bits[finding], begins)
+    normal = np.logical_and.reduceat(groups.normal[nodes.node[finding]], begins)
     first = finding[begins]
     casts = _casts(columns, finding, np.cumsum(fresh) - 1, len(begins), _PER_HIT)
     texts = [
@@ -225,6 +228,7 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
                 cast=casts[place],
                 usual=bool(always[place]),
                 bits=float(surprise[place]),
+                normal=bool(normal[place]),
             )
         )
     for each in made:

@@ -8,7 +8,17 @@ from labrys.triage.columns import KIND, NO_TIME, Columns, Ints, unique
 from labrys.triage.explain import duration
 from labrys.triage.group import Groups
 from labrys.triage.identity import cut
-from labrys.triage.links import AGAIN, AT_ONCE, BESIDE, BREADTH, SAME_RULE, UNUSUAL, Links, named
+from labrys.triage.links import (
+    AGAIN,
+    AT_ONCE,
+    BESIDE,
+    BREADTH,
+    DECIDED,
+    SAME_RULE,
+    UNUSUAL,
+    Links,
+    named,
+)
 from labrys.triage.nodes import Nodes
 from labrys.triage.rarity import Rarity
 from labrys.triage.ties import TIES
@@ -101,6 +111,7 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
         BREADTH: "one of many stages of an attack on this host within an hour",
         SAME_RULE: "same rule",
         AT_ONCE: "both unusual, and hardly ever so near each other",
+        DECIDED: "somebody decided that they are one incident",
     }
     for key in used.tolist():
         if (found := named(key)) is not None:
