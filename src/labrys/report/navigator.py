@@ -3,6 +3,7 @@
 Source: ATT&CK Navigator layer file format 4.5.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from labrys.ocsf.attack import notice, technique
+from labrys.ocsf.attack import notice, version
 from labrys.report.contents import Report
 from labrys.report.levels import SEVERITY
 from labrys.report.summary import verdict
@@ -18,6 +19,8 @@ from labrys.report.visible import visible
 
 _GRADIENT: Final = ["#e8f0f5", "#f2b632", "#d9531e", "#b3123a"]
 _RULES: Final = 5
+_TECHNIQUE: Final = re.compile(r"T[0-9]{4}(\.[0-9]{3})?")
+"""Also one newer than our table: which there are is for the Navigator to say."""
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ def write(report: Report) -> Iterator[bytes]:
     """The layer as one JSON object."""
     seen: dict[str, _Seen] = {}
     for row, incident, _ in report.each_finding():
-        for uid in row["techniques"] or ():
+        for uid in filter(_TECHNIQUE.fullmatch, row["techniques"] or ()):
             each = seen.setdefault(uid, _Seen())
             each.severity = max(each.severity, int(row["severity_id"] or 1))
             each.findings += 1
@@ -48,7 +51,7 @@ def _layer(report: Report, seen: dict[str, _Seen]) -> dict[str, Any]:
     case = visible(report.summary.case, 80) or "case"
     return {
         "name": f"labrys: {case}",
-        "versions": {"attack": "17", "navigator": "5.1.0", "layer": "4.5"},
+        "versions": {"attack": version().partition(".")[0], "navigator": "5.1.0", "layer": "4.5"},
         "domain": "enterprise-attack",
         "description": f"{verdict(report.summary, report.incidents.num_rows)} {notice()}",
         "sorting": 3,
@@ -70,8 +73,7 @@ def _technique(uid: str, seen: _Seen) -> dict[str, Any]:
         visible(name, 100) for name, _ in sorted(seen.rules.items(), key=lambda x: (-x[1], x[0]))
     ]
     more = f" and {len(rules) - _RULES} more" if len(rules) > _RULES else ""
-    known = technique(uid)
-    made: dict[str, Any] = {
+    return {
         "techniqueID": uid,
         "score": seen.severity * 20,
         "enabled": True,
@@ -84,9 +86,8 @@ def _technique(uid: str, seen: _Seen) -> dict[str, Any]:
                 "value": ", ".join(map(str, sorted(seen.incidents)[:20])) or "none",
             },
         ],
-        "showSubtechniques": "." in uid or known is None,
+        "showSubtechniques": "." in uid,
     }
-    return made
 
 
 def _colour(score: int) -> str:

@@ -16,6 +16,7 @@ from labrys.ocsf.schema import DETECTION_FINDING, INCIDENT_FINDING, OCSF_VERSION
 from labrys.report.contents import Report, Row
 from labrys.report.levels import PRIORITY, SEVERITY, confidence
 from labrys.report.lines import json_line
+from labrys.triage.chain import tactic_name
 
 _OBSERVABLE: Final = {
     "host": (1, "Hostname"),
@@ -192,7 +193,7 @@ def attacks(techniques: Iterable[str], tactics: Iterable[str]) -> list[dict[str,
 
 def _tactic(short: str) -> dict[str, str]:
     known = known_tactics().get(short)
-    return {"uid": known.uid, "name": known.name} if known else {"name": short}
+    return {"uid": known.uid, "name": known.name} if known else {"name": tactic_name(short)}
 
 
 def observables(entities: Iterable[Row]) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ from io import StringIO
 from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
 import pytest
 
+from labrys.ocsf.attack import version
 from labrys.ocsf.schema import FINDING
 from labrys.report import FORMATS, Report, Summary, csv, html, ndjson, stix, table, write
 from labrys.report.testing import common, hostile
@@ -196,6 +198,30 @@ def test_a_navigator_layer(report: Report) -> None:
     scores = {each["techniqueID"]: each["score"] for each in layer["techniques"]}
     assert scores.get("T1003.001", scores.get("T1003")) == 100
     assert all(0 <= score <= 100 for score in scores.values())
+
+
+def test_a_navigator_layer_keeps_techniques_that_we_have_no_name_for() -> None:
+    layer = json.loads(text(with_attack(["T9876.001", "T9876", "T1059_1", "x"], []), "navigator"))
+    assert [each["techniqueID"] for each in layer["techniques"]] == ["T9876", "T9876.001"]
+    assert layer["versions"]["attack"] == version().split(".")[0]
+
+
+def test_a_tactic_newer_than_our_names_is_called_by_its_own_words() -> None:
+    made = with_attack([], ["credential-access", "stealth", "some-new-step"])
+    (line, *_) = (json.loads(line) for line in text(made, "ndjson").splitlines())
+    names = [each["tactic"]["name"] for each in line["finding_info"]["attacks"]]
+    assert names == ["Credential Access", "Stealth", "Some New Step"]
+    assert payload(text(made, "html"))["tactics"][-1] == ["some-new-step", "Some New Step"]
+
+
+def with_attack(techniques: list[str], tactics: list[str]) -> Report:
+    """The common report, with every finding of these."""
+    whole, found = common(), common().findings
+    for name, values in (("techniques", techniques), ("tactics", tactics)):
+        at = found.schema.get_field_index(name)
+        field = found.schema.field(at)
+        found = found.set_column(at, field, pa.array([values] * found.num_rows, field.type))
+    return Report.of(found, incidents(found), whole.summary, {})
 
 
 def test_a_timesketch_timeline(report: Report) -> None:

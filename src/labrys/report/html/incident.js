@@ -7,6 +7,7 @@ const CHAIN = {
   collection: 'Collect', 'command-and-control': 'Control', exfiltration: 'Exfil', impact: 'Impact',
 };
 const TACTIC = Object.fromEntries(data.tactics);
+const titled = (name) => name.replaceAll('-', ' ').replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
 
 // The rows of the page's data with their names put back.
 function unpack(incident) {
@@ -147,7 +148,7 @@ function details(row) {
   const terms = [
     ['Severity', SEVERITY[row.severity]], ['Confidence', row.confidence === null ? '' : `${row.confidence} of 100`],
     ['Detector', row.rule.detector], ['Rule', row.rule.uid], ['Author', row.rule.author], ['Log', row.rule.shape],
-    ['Tactics', row.rule.tactics.map((name) => TACTIC[name] || name).join(', ')],
+    ['Tactics', row.rule.tactics.map((name) => TACTIC[name] || titled(name)).join(', ')],
     ['Techniques', row.rule.techniques.map((uid) => (data.techniques[uid] ? `${uid} ${data.techniques[uid]}` : uid)).join(', ')],
     ['Advice', row.rule.advice], ['Source', row.source], ['Offset', row.offset === null ? '' : number(row.offset)], ['Record', row.record],
   ];

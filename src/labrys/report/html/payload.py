@@ -4,6 +4,7 @@ Bounded: the worst incidents, of each its first findings with every rule present
 the whole page. What is left out is counted, and the page says so.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,12 +18,15 @@ from labrys.ocsf.attack import notice, technique
 from labrys.report.contents import Report, Row
 from labrys.report.summary import Summary, verdict
 from labrys.report.visible import visible
-from labrys.triage.chain import order, tactic_name
+from labrys.triage.chain import in_order, order, tactic_name
 from labrys.triage.identity import identify, process_name
 
 INCIDENTS: Final = 300
 PER_INCIDENT: Final = 200
 FINDINGS: Final = 4000
+_TACTIC: Final = re.compile(r"[a-z]+(-[a-z]+)*")
+_NEWER: Final = 6
+"""How many tactics that we have no name for have a place in the kill chain, at its end."""
 _AT_LEAST: Final = 3
 _PER_RULE: Final = 5
 """Findings of each rule that are shown before any rule shows more."""
@@ -70,8 +74,9 @@ def payload(report: Report) -> dict[str, Any]:
         kept = _AT_LEAST * (len(listed) - number - 1)
         most = max(_AT_LEAST, min(PER_INCIDENT, page.left - kept))
         incidents.append(_incident(report, page, number, row, most))
-    tactics = sorted(order(), key=lambda name: order()[name])
     used = {tactic for row in incidents for tactic in row["tactics"]}
+    newer = sorted(name for name in used - order().keys() if _TACTIC.fullmatch(name))
+    tactics = in_order([*order(), *newer[:_NEWER]])
     split = {"stealth", "defense-impairment"}
     left_out = {"defense-evasion"} - used if used & split else split - used
     return {
