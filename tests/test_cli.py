@@ -18,6 +18,7 @@ import typer
 from command import COMMAND, CONTROL, Ran, environment, here, labrys, sources
 from labrys import cli
 from labrys.cli.app import app
+from labrys.detect.registry import detectors
 from labrys.ocsf.attack import version
 
 FORMATS = ("table", "ndjson", "csv", "html", "stix", "navigator", "timesketch")
@@ -118,11 +119,8 @@ def test_ndjson_keeps_its_contract(reports: dict[str, Ran], case: Path) -> None:
     findings = lines[: classes.index(2005)]
     assert len({line["finding_info"]["uid"] for line in findings}) == len(findings)
     for line in findings:
-        assert line["metadata"]["product"]["feature"]["name"] in (
-            "sigma",
-            "sigma.correlation",
-            "guessing",
-        )
+        name = line["metadata"]["product"]["feature"]["name"]
+        assert name in ("sigma", "sigma.correlation", *(made.id for made in detectors()))
         assert line["finding_info"]["analytic"]["uid"]
         assert line["evidences"]
         for each in line["evidences"]:
