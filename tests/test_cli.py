@@ -82,6 +82,15 @@ def test_the_demo_writes_a_page_as_well(demo: tuple[Ran, Path]) -> None:
     assert not list(folder.glob(".*"))
 
 
+def test_the_demo_does_not_pass_real_evidence_for_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "evidence").mkdir(parents=True)
+    (tmp_path / "mine" / "evidence" / "Security.evtx").write_bytes(b"real")
+    ran = here("demo", "mine", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, b"")
+    assert "Security.evtx: is not a file that the demo writes" in ran.err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["evidence"]
+
+
 def test_the_demo_scanned_again_says_the_same(reports: dict[str, Ran], case: Path) -> None:
     again = labrys(
         *("scan", "evidence", "--lake", "case.labrys", "-q", "-f", "ndjson"), cwd=case.parent

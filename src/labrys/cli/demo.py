@@ -24,8 +24,7 @@ def command(
     from labrys.settings import load
 
     evidence = folder / "evidence"
-    if not evidence.exists():
-        count = make(evidence)
+    if count := make(evidence):
         sys.stderr.write(f"labrys: wrote {count} files of invented evidence to {evidence}\n")
     page = folder / "report.html"
     options = Options((evidence,), rules=(builtin_rules(),), reading=reading(load()))

@@ -17,9 +17,36 @@ _SEED = 4711
 
 
 def make(folder: Path) -> int:
-    """Fill a new (or empty) folder; the number of files. The same bytes every time."""
-    if folder.exists() and any(folder.iterdir()):
-        raise LabrysError(f"{folder}: is not empty; name a new folder for the demo")
+    """Write what is not there yet; the number of files. The same bytes every time.
+
+    Raises `LabrysError` where the folder holds anything else, which would pass for invented.
+    """
+    files = _files()
+    _refuse_others(folder, {folder / name for name in files})
+    missing = {name: content for name, content in files.items() if not (folder / name).exists()}
+    for name, content in missing.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        # Year-less dates are resolved from when the file was last written.
+        os.utime(path, (DAY.timestamp() + 86_400, DAY.timestamp() + 86_400))
+    return len(missing)
+
+
+def _refuse_others(folder: Path, ours: set[Path]) -> None:
+    """Fail where there is a file, or a link, that the demo does not write."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise LabrysError(f"{folder}: is no folder of the demo's; name a new folder for the demo")
+    for path in folder.rglob("*"):
+        if path not in ours and (path.is_symlink() or not path.is_dir()):
+            raise LabrysError(
+                f"{path}: is not a file that the demo writes; name a new folder for the demo, "
+                "or scan your own evidence with `labrys scan`"
+            )
+
+
+def _files() -> dict[str, bytes]:
+    """The content of each file by its name below the folder."""
     draw = random.Random(_SEED)
     files: dict[str, bytes] = {}
     for name, events in windows.logs(draw):
@@ -33,13 +60,7 @@ def make(folder: Path) -> int:
     files["network/zeek.zip"] = _zipped(
         {"zeek/conn.log": network.conn_log(draw), "zeek/dns.log": network.dns_log(draw)}
     )
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        # Year-less dates are resolved from when the file was last written.
-        os.utime(path, (DAY.timestamp() + 86_400, DAY.timestamp() + 86_400))
-    return len(files)
+    return files
 
 
 def _zipped(members: dict[str, str]) -> bytes:
