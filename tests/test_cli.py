@@ -530,6 +530,26 @@ def test_own_rules_are_added_or_stand_alone(case: Path, tmp_path: Path) -> None:
     assert "Mine" not in titles()
 
 
+def test_all_that_could_not_be_read_is_in_a_file_and_the_screen_says_so(tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    names = [f"{number}.bin" for number in range(25)]
+    for number, name in enumerate(names):
+        (tmp_path / "odd" / name).write_bytes(bytes([0, number]) * 99)
+    scan = ("scan", "odd", "--no-own-rules", "-q", "--lake", "c")
+    ran = labrys(*scan, cwd=tmp_path)
+    assert ran.code == 1
+    assert "… and 5 more problems; labrys scan … --out FILE lists all" in ran.text
+    assert labrys(*scan, "--out", "all.txt", cwd=tmp_path).code == 1
+    whole = (tmp_path / "all.txt").read_text()
+    assert all(f"odd/{name}: " in whole for name in names)
+
+
+def test_every_rule_that_is_not_loaded_is_listed(tmp_path: Path) -> None:
+    rules = {f"broken{number}": "title: [\n" for number in range(25)}
+    ran = here("rules", "check", write_rules(tmp_path, **rules))
+    assert len(re.findall(r"^rejected .*/broken\d+\.yml: ", ran.text, re.MULTILINE)) == 25
+
+
 def test_good_rules_pass_the_check(tmp_path: Path) -> None:
     good = write_rules(tmp_path, a=RULE.format(title="Good", number=1, condition="wrong"))
     ran = here("rules", "check", good)

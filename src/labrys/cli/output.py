@@ -132,7 +132,7 @@ def write(report: "Report", form: Form, out: Path | None) -> None:
         to_screen = out is None and sys.stdout.isatty()
         width = shutil.get_terminal_size((100, 40)).columns
         color = to_screen and "NO_COLOR" not in os.environ
-        pieces = draw(report, width=width, color=color)
+        pieces = draw(report, width=width, color=color, whole=out is not None)
     else:
         pieces = import_module(f"labrys.report.{form.value}").write(report)
     if form in _JSON:

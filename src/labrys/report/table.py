@@ -24,14 +24,18 @@ LISTED: Final = 40
 _STEPS: Final = 14
 """Rules in an incident's timeline, each with its first finding."""
 _GROUPED: Final = ("severity_max", "row_min", "row_count")
+_AT_END: Final = 20
+"""So many folded rules and problems are listed."""
 _FIELDS: Final = 2
 _VALUE: Final = 160
 """Of what a finding matched, so many fields of at most this length are shown."""
 _STYLE: Final = {1: "dim", 2: "cyan", 3: "yellow", 4: "bright_red", 5: "bold white on red"}
 
 
-def write(report: Report, *, width: int = 100, color: bool = False) -> Iterator[bytes]:
-    """The report in pieces, `width` columns wide."""
+def write(
+    report: Report, *, width: int = 100, color: bool = False, whole: bool = False
+) -> Iterator[bytes]:
+    """The report in pieces, `width` columns wide; `whole` with no list at its end cut short."""
     from rich.console import Console
 
     text = StringIO()
@@ -55,8 +59,9 @@ def write(report: Report, *, width: int = 100, color: bool = False) -> Iterator[
             _one_line(console, row)
     rest = report.incidents.num_rows - DETAILED - LISTED
     if rest > 0:
-        _say(console, f"… and {rest:,} more incidents of lower rank.", style="dim")
-    _tail(console, report)
+        line = f"… and {rest:,} more incidents of lower rank; --format csv and ndjson have all."
+        _say(console, line, style="dim")
+    _tail(console, report, None if whole else _AT_END)
     yield _taken(text)
 
 
@@ -206,26 +211,31 @@ def _one_line(console: "Console", row: Row) -> None:
     _say(console, line)
 
 
-def _tail(console: "Console", report: Report) -> None:
+def _tail(console: "Console", report: Report, most: int | None) -> None:
+    """What did not make an incident, what was not read, and what ran; `most` lines of a list."""
     summary = report.summary
     if report.folded.num_rows:
         _heading(console, "Folded: weak findings that belong to no incident")
-        for row in report.folded.slice(0, 20).to_pylist():
+        for row in report.folded.slice(0, most).to_pylist():
             _say(console, visible(row["line"], 300), indent=4)
-        rest = report.folded.num_rows - 20
-        if rest > 0:
-            _say(console, f"… and {rest:,} more rules", indent=4, style="dim")
+        _left_out(console, report.folded.num_rows, most, "rules")
     if summary.problems:
         _heading(console, "Not read, and therefore unknown")
-        for problem in summary.problems[:20]:
+        for problem in summary.problems[:most]:
             at = f" at {problem.offset:,}" if problem.offset >= 0 else ""
             times = f" ({problem.count:,} times)" if problem.count > 1 else ""
             line = f"{visible(problem.source, 200)}{at}: {visible(problem.reason, 300)}{times}"
             _say(console, line, indent=4, style="yellow")
-        if len(summary.problems) > 20:
-            _say(console, f"… and {len(summary.problems) - 20:,} more problems", indent=4)
+        _left_out(console, len(summary.problems), most, "problems")
     for line in (*_rules(report), *(visible(text, 300) for text in summary.omitted)):
         _say(console, line, style="dim")
+
+
+def _left_out(console: "Console", count: int, most: int | None, what: str) -> None:
+    """How many of a list are not shown, and where they are."""
+    if most is not None and count > most:
+        line = f"… and {count - most:,} more {what}; labrys scan … --out FILE lists all"
+        _say(console, line, indent=4, style="dim")
 
 
 def _rules(report: Report) -> list[str]:

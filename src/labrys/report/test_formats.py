@@ -2,6 +2,7 @@ import csv as stdlib_csv
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from io import StringIO
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 
 from labrys.ocsf.attack import version
 from labrys.ocsf.schema import FINDING
-from labrys.report import FORMATS, Report, Summary, csv, html, ndjson, stix, table, write
+from labrys.report import FORMATS, Problem, Report, Summary, csv, html, ndjson, stix, table, write
 from labrys.report.testing import common, hostile
-from labrys.triage import incidents
+from labrys.triage import FOLDED, incidents
 from labrys.triage.testing import case, many
 
 MAKERS = {"common": common, "hostile": hostile}
@@ -244,6 +245,22 @@ def test_the_table_keeps_its_width_and_obeys_nothing(report: Report, width: int)
     assert max(len(line) for line in made.splitlines()) <= width
     assert "CRITICAL" in made
     assert "inconclusive" in made
+
+
+def test_the_table_says_how_much_it_leaves_out_and_where_that_is() -> None:
+    report, count = common(), 53
+    problems = tuple(Problem(f"case/{number}.log", "no known format") for number in range(count))
+    lines = [f"rule {number}" for number in range(count)]
+    folded = pa.Table.from_pylist([{"line": line, "count": 1} for line in lines], FOLDED)
+    report = replace(report, folded=folded, summary=replace(report.summary, problems=problems))
+    made = b"".join(table.write(report, width=200)).decode()
+    for what, kind in (("case/{}.log: ", "problems"), ("    rule {}\n", "rules")):
+        assert what.format(19) in made
+        assert what.format(20) not in made
+        assert f"… and 33 more {kind}; labrys scan … --out FILE lists all" in made
+    whole = b"".join(table.write(report, width=200, whole=True)).decode()
+    assert all(f"case/{n}.log: " in whole and f"    rule {n}\n" in whole for n in range(count))
+    assert "lists all" not in whole
 
 
 def test_the_table_says_what_matters() -> None:
