@@ -1,6 +1,7 @@
 """Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`.
 
-`python -m bench detect` has a command line of its own: see `bench.detect.main`.
+`python -m bench detect` and `python -m bench evasion` have command lines of their own: see
+`bench.detect.main` and `bench.evasion`.
 """
 
 import argparse
@@ -26,6 +27,8 @@ NAMES: Final = (
     "rescan",
     "memory",
     "spark_standalone",
+    "triage_alerts",
+    "triage_million",
 )
 
 
@@ -35,6 +38,10 @@ def main() -> int:
         from bench.detect.main import main as detect
 
         return detect(sys.argv[2:])
+    if sys.argv[1:2] == ["evasion"]:
+        from bench.evasion import main as evasion
+
+        return evasion(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")

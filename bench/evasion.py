@@ -1,6 +1,6 @@
 """How many disguised command lines the evasion detector catches, and what it says on ordinary ones.
 
-`python -m bench.evasion [--quick] [--json]`. Process events on which a rule of medium level or above
+`python -m bench evasion [--quick] [--json]`. Process events on which a rule of medium level or above
 fires are rewritten by every family of disguises; what no such rule fires on any more has evaded the
 rules. It is caught when the evasion detector finds it, and named when it names a rule that the event
 was found by before. Families marked + were written for this benchmark only, and nothing in the detector
@@ -499,12 +499,12 @@ def _before(tables: Mapping[str, pa.Table], until: int) -> dict[str, pa.Table]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m bench.evasion", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench evasion", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer events")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     document: dict[str, Any] = {"evasions": [], "ordinary": []}
     with workspace() as folder:
         for what, rules, tables, most in _bases(folder, asked.quick):
@@ -534,6 +534,7 @@ def main() -> None:
                         print(f"    {count} × {text}")
     if asked.json:
         print(json.dumps(document, indent=1))
+    return 0
 
 
 def _print_tallies(what: str, rows: Sequence[Tally]) -> None:
@@ -557,4 +558,4 @@ def _sum(what: str, name: str, rows: Sequence[Tally]) -> Tally:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
