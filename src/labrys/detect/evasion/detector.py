@@ -81,6 +81,10 @@ class Evasion:
             return None
         return LooseRules(self._rules, self._sigma, self._keep)
 
+    def for_shape(self, shape: str) -> "Evasion | None":
+        """None where no commands are: engines need not send the rules there."""
+        return self if shape in PLACES else None
+
     def detect(self, shape: str, batch: pa.Table) -> pa.Table:
         """The findings in a table of one shape."""
         place = PLACES.get(shape)
