@@ -44,7 +44,9 @@ def normal(incident: Incident, why: Why, lake: Lake = None, who: Who = "") -> No
 
 @app.command("merge")
 def merge(
-    incidents: Annotated[list[str], typer.Argument(metavar="INCIDENT INCIDENT…", help="By rank or id.")],
+    incidents: Annotated[
+        list[str], typer.Argument(metavar="INCIDENT INCIDENT…", help="By rank or id.")
+    ],
     why: Why,
     lake: Lake = None,
     who: Who = "",
