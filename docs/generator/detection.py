@@ -96,7 +96,7 @@ def detectors_page() -> str:
         "and judges those. `--only ID` runs one alone. The linked pages say what each finds, how "
         "well, how it fails and how it is fooled.",
         table(["id", "kind", "reads", "finds", "techniques"], rows),
-        "None of them has a learned model.",
+        "`evasion` has a learned model, with its card beside it; the others have none.",
     )
 
 
