@@ -122,6 +122,11 @@ class Records:
         self.add(UNPARSED, {"reason": reason, "raw": text[:4096]}, time=None, offset=offset)
 
     @property
+    def next_id(self) -> str:
+        """The `_id` that the next event will get, for events that refer to one another."""
+        return f"{self._prefix}{self._count}"
+
+    @property
     def full(self) -> bool:
         """Whether the caller should `drain` now."""
         return self._pending >= self._max_rows or self._size >= self._max_size

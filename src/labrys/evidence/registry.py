@@ -18,6 +18,9 @@ from labrys.evidence.records import Shaped, Source
 
 SNIFF_BYTES = 64 << 10
 """How much of a file's beginning `sniff` is shown."""
+SURE = 0.95
+"""From this answer on no other format is asked."""
+UNSURE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Format:
     module: str
     magic: bytes = b""
     """What every file of the format begins with, and no other; it decides without `sniff`."""
+    generic: bool = False
+    """Whether it is for what no other knows: it never answers more than `UNSURE`."""
 
     def sniff(self, head: bytes, name: str) -> float:
         """How surely `head`, the first bytes of a file called `name`, is this format: 0 to 1."""
@@ -64,7 +69,10 @@ def choose(head: bytes, name: str) -> Format | None:
         if made.magic and head.startswith(made.magic):
             return made
     best, best_score = None, 0.0
-    for made in formats():
+    # Those for anything come last: they look longest, and need not when another is surer.
+    for made in sorted(formats(), key=lambda made: made.generic):
+        if best_score >= (UNSURE if made.generic else SURE):
+            break
         score = made.sniff(head, name)
         if score > best_score:
             best, best_score = made, score
@@ -91,4 +99,5 @@ def _load(folder: Traversable, package: str) -> Format | None:
         spec=tuple(table.get("spec", ())),
         module=f"{package}.read",
         magic=table.get("magic", "").encode("latin-1"),
+        generic=table.get("generic", False),
     )

@@ -39,6 +39,7 @@ ENTITY_TYPES: Final = (
     "session",
     "user_agent",
     "resource",
+    "message",
 )
 """What an entity can be; `process` values are `host|guid` or `host|pid|image`."""
 

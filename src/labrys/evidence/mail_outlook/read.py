@@ -1,0 +1,52 @@
+"""Reads mail messages as Outlook stores them in `.msg` files (MS-OXMSG, MS-CFB)."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from labrys.evidence.mail.read import LARGEST
+from labrys.evidence.mail.rows import add
+from labrys.evidence.mail_outlook.item import message_of
+from labrys.evidence.mail_outlook.properties import Compound
+from labrys.evidence.records import Records, Shaped, Source
+
+_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_NAMES: Final = tuple(
+    name.encode("utf-16-le")
+    for name in ("__properties_version1.0", "__nameid_version1.0", "__substg1.0_")
+)
+
+
+def sniff(head: bytes, name: str) -> float:
+    """Whether this is a compound file with an Outlook item's storages in its directory."""
+    if not head.startswith(_MAGIC):
+        return 0.0
+    return 0.95 if any(one in head for one in _NAMES) else 0.1
+
+
+def read(source: Source) -> Iterator[Shaped]:
+    """The message and all messages inside it; `_offset` is 0."""
+    records = Records(source)
+    try:
+        _read(records, source)
+    except MemoryError:
+        raise
+    except Exception as error:  # the compound file's library raises whatever broken files make it
+        records.unparsed(0, f"not a readable Outlook item: {type(error).__name__}: {error}"[:300])
+    yield from records.drain()
+
+
+def _read(records: Records, source: Source) -> None:
+    with source.open() as stream:
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        records.unparsed(0, f"an item of more than {LARGEST} bytes: not read")
+        return
+    file = Compound(data)
+    if file.stream(("__properties_version1.0",)) is None:
+        records.unparsed(0, "a compound file that is no Outlook item", data[:64])
+        return
+    outer, inner = message_of(file)
+    uid = records.next_id
+    add(records, outer, 0)
+    for message in inner:
+        add(records, message, 0, parent=uid, depth=1)
