@@ -18,6 +18,7 @@ _SURE: Final = words("header_names_sure")
 _BY_PEOPLE: Final = words("header_names_of_people")
 _MAILBOX: Final = re.compile(rb"[^\s@<>]@[^\s@<>]")
 _ENOUGH: Final = 80
+_MOST_STRAY: Final = 3
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -26,14 +27,22 @@ def sniff(head: bytes, name: str) -> float:
 
 
 def header_score(head: bytes) -> float:
-    """How surely `head` begins with the header of a mail message, 0 to 0.95."""
+    """How surely `head` begins with the header of a mail message, 0 to 0.95.
+
+    A line that is no header field is forgiven, as mail programs do, where enough others are.
+    """
     start = _START.match(head)
     at = start.end() if start else 0
     known: set[str] = set()
-    people = sure = strange = False
-    lines = fields = 0
-    while (line := _LINE.match(head, at)) is not None and lines < _ENOUGH:
-        lines += 1
+    people = sure = False
+    fields = stray = 0
+    for _ in range(_ENOUGH):
+        line = _LINE.match(head, at)
+        if line is None:
+            if (end := head.find(b"\n", at) + 1) == 0 or (stray := stray + 1) > _MOST_STRAY:
+                break
+            at = end
+            continue
         at = line.end()
         if line[4] is not None:
             break
@@ -47,12 +56,7 @@ def header_score(head: bytes) -> float:
             known.add(field)
             people = people or (field in _BY_PEOPLE and _MAILBOX.search(line[2]) is not None)
             sure = sure or (field in _SURE and bool(line[2].strip()))
-    else:
-        # Cut off in the middle of its header, or with a line there that is none.
-        strange = lines < _ENOUGH and at < len(head) - 400
-    if len(known) < 2 or not (people or sure) or (strange and len(known) < 4):
-        return 0.0
-    if not fields or len(known) * 8 < fields:
+    if len(known) < 2 + 2 * stray or not (people or sure) or len(known) * 8 < fields:
         return 0.0
     return min(0.6 + 0.05 * len(known) + 0.05 * sure, 0.95)
 
