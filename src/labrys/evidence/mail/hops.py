@@ -8,7 +8,7 @@ the Received field with which it entered the last organisation that this one cou
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from labrys.evidence.mail.charset import text
@@ -31,6 +31,15 @@ _ADDRESS: Final = re.compile(
 _NAME: Final = re.compile(
     r"(?:^|\s)(?:HELO\s+\S+\s+)?([a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+)\.?(?=[\s\[()]|$)", re.I
 )
+
+_PRIVATE: Final = tuple(
+    ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16"),
+        *("100.64.0.0/10", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+"""Not `is_private`: that also has the addresses of examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,8 @@ def _plain_address(said: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _is_private(address: str) -> bool:
-    return not ip_address(address).is_global
+    made = ip_address(address)
+    return any(made in network for network in _PRIVATE)
 
 
 def border(way: list[Hop], *, strict: bool) -> int:

@@ -6,6 +6,7 @@ Source: WHATWG HTML Standard (tokenization), and the marks that mail programs le
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Final
@@ -177,13 +178,13 @@ class _Reader:
             self._link.text.append(text[:512])
 
     def _start(self, name: str, raw: str) -> None:
-        if name in _BLOCKS:
-            self._target.append(_BREAK)
+        tag = _TAGS.get(name, _ANY)
+        if tag.starts:
+            self._target.append(tag.starts)
             if self._hidden:
-                self._hidden.append(_BREAK)
-        elif name in ("td", "th"):
-            self._target.append(" ")
-        self._imply_ends(name)
+                self._hidden.append(tag.starts)
+        if tag.closes and self._stack and self._stack[-1][0] in tag.closes:
+            self._imply_ends(name, tag.closes)
         frame = self._frame
         if len(raw) > 2 or self._rules:
             key = (id(frame), name, raw)
@@ -192,11 +193,10 @@ class _Reader:
                 inner = self._framed(name, self._attributes(raw))
                 inner = self._frames[key] = self._interned.setdefault(inner, inner)
             frame = inner
-        handler = _HANDLERS.get(name)
-        if handler is not None:
+        if tag.handler is not None:
             hidden = bool(self._why if frame is self._frame else frame.why)
-            handler(self, self._attributes(raw), hidden)
-        if name in _VOID:
+            tag.handler(self, self._attributes(raw), hidden)
+        if tag.void:
             return
         if len(self._stack) >= _DEEPEST:
             if "nested" not in self._counts:
@@ -211,6 +211,10 @@ class _Reader:
         if frame is not self._frame:
             self._enter(frame)
 
+    def _enter(self, frame: _Frame) -> None:
+        self._frame, self._why = frame, frame.why
+        self._target = self._quoted if frame.quoted or self._rest_quoted else self._visible
+
     def _attributes(self, raw: str) -> dict[str, str]:
         """A tag's attributes: the same tags come again and again in one mail."""
         made = self._parsed.get(raw)
@@ -218,16 +222,11 @@ class _Reader:
             made = self._parsed[raw] = _attributes(raw)
         return made
 
-    def _imply_ends(self, name: str) -> None:
+    def _imply_ends(self, name: str, closes: frozenset[str]) -> None:
         """A paragraph ends where a block begins, a cell where the next one does."""
-        closes = _CLOSES.get(name) or (_CLOSE_P if name in _BLOCKS and name != "br" else None)
-        while closes and self._stack and self._stack[-1][0] in closes:
+        while self._stack and self._stack[-1][0] in closes:
             if self._pop() == name:
                 break
-
-    def _enter(self, frame: _Frame) -> None:
-        self._frame, self._why = frame, frame.why
-        self._target = self._quoted if frame.quoted or self._rest_quoted else self._visible
 
     def _end(self, name: str) -> None:
         if name in _BLOCKS:
@@ -249,6 +248,8 @@ class _Reader:
 
     def _framed(self, name: str, attributes: dict[str, str]) -> _Frame:
         """What holds inside an element that begins here."""
+        if not self._rules and _STYLED.isdisjoint(attributes):
+            return self._frame
         said = [style(attributes["style"])] if attributes.get("style") else []
         if self._rules:
             said = self._by_rule(name, attributes) + said
@@ -293,9 +294,11 @@ class _Reader:
 
     def _quotes(self, name: str, attributes: dict[str, str]) -> bool:
         """Whether an element holds what a mail program quoted."""
+        if "class" not in attributes and "id" not in attributes and name != "blockquote":
+            return False
         classes = attributes.get("class", "").lower().split()
         uid = attributes.get("id", "").lower().removeprefix("x_")
-        found = bool(
+        found = (
             (name == "blockquote" and attributes.get("type", "").lower() == "cite")
             or any(one.removeprefix("x_") in _QUOTES for one in classes)
             or uid in _QUOTES_BY_ID
@@ -421,7 +424,8 @@ class _Reader:
         self._count("svgs")
 
 
-_HANDLERS: Final = {
+_Handler = Callable[[_Reader, dict[str, str], bool], None]
+_HANDLERS: Final[dict[str, _Handler]] = {
     "a": _Reader.anchor,
     "area": _Reader.anchor,
     "v:rect": _Reader.anchor,
@@ -440,6 +444,29 @@ _HANDLERS: Final = {
     "frame": _Reader.embedded,
     "svg": _Reader.drawing,
 }
+_STYLED: Final = frozenset(
+    ("style", "hidden", "bgcolor", "background", "color", "text", "class", "id", "type")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """What a tag's name says: `starts` stands in the text where it begins."""
+
+    starts: str = ""
+    closes: frozenset[str] | None = None
+    void: bool = False
+    handler: _Handler | None = None
+
+
+def _tag(name: str) -> _Tag:
+    starts = _BREAK if name in _BLOCKS else " " if name in ("td", "th") else ""
+    closes = _CLOSES.get(name) or (_CLOSE_P if name in _BLOCKS and name != "br" else None)
+    return _Tag(starts, closes, name in _VOID, _HANDLERS.get(name))
+
+
+_ANY: Final = _Tag()
+_TAGS: Final = {name: _tag(name) for name in (*_BLOCKS, *_VOID, *_HANDLERS, "td", "th")}
 _HREF: Final = re.compile(r"\bhref\s{0,4}=\s{0,4}[\"']?([^\"'\s>]{4,2000})", re.I)
 _MOST_ATTRIBUTES: Final = 60
 
