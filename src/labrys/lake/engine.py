@@ -90,11 +90,12 @@ def compiled(expression: Any) -> str:
 
 
 def columns_of(expression: Any) -> list[str]:
-    """Which columns of the tables from `table` an Ibis expression uses."""
+    """Which columns of the tables from `table` an Ibis expression uses, directly or further up."""
     from ibis.expr import operations
 
-    used = expression.op().find(operations.Field)
-    return sorted({each.name for each in used if isinstance(each.rel, operations.UnboundTable)})
+    node = expression.op()
+    known = {name for made in node.find(operations.UnboundTable) for name in made.schema.names}
+    return sorted(known & {each.name for each in node.find(operations.Field)})
 
 
 class DuckEngine:

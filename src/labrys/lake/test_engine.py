@@ -10,7 +10,7 @@ import pytest
 
 from labrys.errors import EngineError
 from labrys.lake import Case, engine, hunt
-from labrys.lake.engine import Engine, connect, table
+from labrys.lake.engine import Engine, columns_of, connect, table
 from labrys.lake.test_segment import rows
 from labrys.ocsf import maps, sql
 
@@ -281,3 +281,12 @@ def test_hunting_needs_no_right_to_write(case: Case) -> None:
             "n"
         ].to_pylist() == [2]
         asked.close()
+
+
+def test_columns_used_behind_a_filter_are_found_too() -> None:
+    import ibis
+
+    events = ibis.table({"a": "int64", "b": "string", "c": "string", "d": "string"}, name="t")
+    kept = events.filter(events.a > 1)
+    expression = kept.group_by("b").aggregate(n=kept.c.nunique())
+    assert columns_of(expression) == ["a", "b", "c"]
