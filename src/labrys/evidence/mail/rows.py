@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from labrys.evidence.mail import attachments, body, links
+from labrys.evidence.mail import attachments, body, links, pdf, pictures
 from labrys.evidence.mail.charset import text
 from labrys.evidence.mail.dates import moment, zone
 from labrys.evidence.mail.domains import ascii_host, registered
@@ -42,6 +42,7 @@ class _Budget:
     parts: int = MOST_PARTS
     messages: int = MOST_MESSAGES
     inside: int = _MOST_INSIDE
+    pictures: int = pictures.MOST
 
 
 @dataclass(slots=True)
@@ -194,7 +195,6 @@ def _subject(headers: Headers) -> dict[str, Any]:
             host for raw in headers.all("dkim-signature")[:10] if (host := _tag(raw, b"d"))
         ],
         "has_arc": "arc-seal" in headers.by_name or None,
-        "header_names": [name for name, _ in headers.fields[:200]],
     }
 
 
@@ -324,7 +324,7 @@ def _attachment(
         **{f"calendar_{name}": looked.calendar.get(name) for name in _CALENDAR},
     }
     _nested(context, waiting, uid, part, content, size)
-    return row, _inside(row, message, part, kind, content)
+    return row, _inside(row, message, part, kind, content, context.budget)
 
 
 _CALENDAR: Final = ("method", "organizer", "url", "summary", "location")
@@ -336,7 +336,7 @@ def _extension(name: str) -> str | None:
 
 
 def _inside(
-    row: dict[str, Any], message: Message, part: Part, kind: str, content: bytes
+    row: dict[str, Any], message: Message, part: Part, kind: str, content: bytes, budget: _Budget
 ) -> list[links.Seen]:
     """The links in an attachment; what HTML does there goes into its row."""
     name = part.name or part.kind
@@ -352,6 +352,13 @@ def _inside(
         row["html_scripted"] = list(made.scripts)
         row["text"] = body.bounded(made.visible)[:8192] or None
         return links.of_html(made, name)
+    if kind == "application/pdf":
+        return [links.Seen("pdf", href, attachment=name) for href in pdf.links(content)]
+    if kind.startswith("image/") and budget.pictures > 0:
+        budget.pictures -= 1
+        found = pictures.codes(content)
+        row["qr_codes"] = found
+        return [links.Seen("qr", href, attachment=name) for href in found]
     if kind == "text/calendar":
         said = text(content[: 256 << 10], "utf-8")[0].replace("\r\n", "\n").replace("\n ", "")
         return [

@@ -109,7 +109,11 @@ class Decoder:
             stop = min(at + PIECE, end)
             if stop < end:  # not in the middle of a line, unless it is longer than a piece
                 newline = self._buffer.rfind(b"\n", at, stop)
-                stop = newline + 1 if newline >= 0 else stop
+                escape = self._buffer.rfind(b"=", stop - 2, stop)
+                if newline >= 0:
+                    stop = newline + 1
+                elif escape >= 0:  # nor in the middle of what stands for one byte
+                    stop = escape if escape > at else min(at + 3, end)
             yield binascii.a2b_qp(self._buffer[at:stop])
             at = stop
 
