@@ -109,7 +109,7 @@ class Decoder:
             stop = min(at + PIECE, end)
             if stop < end:  # not in the middle of a line, unless it is longer than a piece
                 newline = self._buffer.rfind(b"\n", at, stop)
-                escape = self._buffer.rfind(b"=", stop - 2, stop)
+                escape = self._buffer.rfind(b"=", max(stop - 2, at), stop)
                 if newline >= 0:
                     stop = newline + 1
                 elif escape >= 0:  # nor in the middle of what stands for one byte
