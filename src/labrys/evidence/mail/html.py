@@ -13,33 +13,21 @@ from typing import Final
 
 from labrys.evidence.mail.css import UNKNOWN, Colour, Style, alike, colour, sheet, style
 from labrys.evidence.mail.lists import words
+from labrys.evidence.mail.tags import (
+    BLOCKS,
+    BREAK,
+    CLOSE_P,
+    CLOSES,
+    TOKEN,
+    VOID,
+    attributes_of,
+    flowed,
+    is_dot,
+)
 
 MOST_TAGS: Final = 200_000
 MOST_LINKS: Final = 500
 _DEEPEST: Final = 2_000
-_BREAK: Final = "\x0c"
-_RAW: Final = "script|style|textarea|title|xmp|iframe|noembed|noframes"
-_ATTRIBUTES: Final = r"(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?+)?+)*+[\s/]*+"
-_TOKEN: Final = re.compile(
-    rf"<(?:!--(?:-?>|(.*?)(?:--!?>|\Z))|({_RAW})(?=[\s/>])({_ATTRIBUTES})>(.*?)(?:</\2\b[^>]*+>|\Z)"
-    rf"|(/?)([a-z][^\s/>]*+)({_ATTRIBUTES})>|[!?/][^>]*+>)",
-    re.S | re.I,
-)
-_ATTRIBUTE: Final = re.compile(
-    r"[\s/]*+([^\s/>=][^\s/>=]*+)(?:\s*+=\s*+(\"[^\"]*+\"|'[^']*+'|[^\s>]*+))?+"
-)
-_VOID: Final = words("html_void")
-_BLOCKS: Final = words("html_blocks")
-_CLOSES: Final = {
-    "p": frozenset(("p",)),
-    "li": frozenset(("li", "p")),
-    "td": frozenset(("td", "th", "p")),
-    "th": frozenset(("td", "th", "p")),
-    "tr": frozenset(("td", "th", "tr", "p")),
-    "option": frozenset(("option",)),
-}
-"""Which open elements a start tag ends, while they are the innermost."""
-_CLOSE_P: Final = frozenset(("p",))
 _QUOTES: Final = words("quote_classes")
 _QUOTES_BY_ID: Final = words("quote_ids")
 _QUOTE_REST: Final = frozenset(("divrplyfwdmsg", "appendonsend", "outlookmessageheader"))
@@ -111,7 +99,7 @@ def render(text: str) -> Rendered:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._text = text.replace(_BREAK, " ") if _BREAK in text else text
+        self._text = text.replace(BREAK, " ") if BREAK in text else text
         self._out = Rendered()
         self._visible: list[str] = []
         self._quoted: list[str] = []
@@ -132,7 +120,7 @@ class _Reader:
         """Go through the text once."""
         text, last, tags = self._text, 0, 0
         # Behind the last > there can be no tag; without that bound each < there is looked for one.
-        for found in _TOKEN.finditer(text, 0, text.rfind(">") + 1):
+        for found in TOKEN.finditer(text, 0, text.rfind(">") + 1):
             at = found.start()
             if at > last:
                 self._said(text[last:at])
@@ -167,7 +155,7 @@ class _Reader:
 
     def _said(self, text: str) -> None:
         if self._frame.kept:
-            text = text.replace("\n", _BREAK)
+            text = text.replace("\n", BREAK)
         if self._why:
             self._hidden.append(text)
             if self._why not in self._out.hidden_by and text.strip():
@@ -219,7 +207,7 @@ class _Reader:
         """A tag's attributes: the same tags come again and again in one mail."""
         made = self._parsed.get(raw)
         if made is None:
-            made = self._parsed[raw] = _attributes(raw)
+            made = self._parsed[raw] = attributes_of(raw)
         return made
 
     def _imply_ends(self, name: str, closes: frozenset[str]) -> None:
@@ -229,8 +217,8 @@ class _Reader:
                 break
 
     def _end(self, name: str) -> None:
-        if name in _BLOCKS:
-            self._target.append(_BREAK)
+        if name in BLOCKS:
+            self._target.append(BREAK)
         if name == "a":
             self._link = None
         if not self._open.get(name):
@@ -312,7 +300,7 @@ class _Reader:
     def _raw(self, name: str, raw: str, inside: str) -> None:
         """An element whose content is no HTML."""
         self._count(name)
-        attributes = _attributes(raw)
+        attributes = attributes_of(raw)
         if name == "style":
             if len(self._rules) < 4000:
                 self._rules.update(sheet(inside))
@@ -378,7 +366,7 @@ class _Reader:
             made = self._add("img", src, hidden=hidden)
             if made is not None:
                 made.text.append(attributes.get("alt", "")[:200])
-            if _is_dot(attributes):
+            if is_dot(attributes):
                 self._count("dots")
         if self._link is not None:
             self._link.image = True
@@ -460,39 +448,11 @@ class _Tag:
 
 
 def _tag(name: str) -> _Tag:
-    starts = _BREAK if name in _BLOCKS else " " if name in ("td", "th") else ""
-    closes = _CLOSES.get(name) or (_CLOSE_P if name in _BLOCKS and name != "br" else None)
-    return _Tag(starts, closes, name in _VOID, _HANDLERS.get(name))
+    starts = BREAK if name in BLOCKS else " " if name in ("td", "th") else ""
+    closes = CLOSES.get(name) or (CLOSE_P if name in BLOCKS and name != "br" else None)
+    return _Tag(starts, closes, name in VOID, _HANDLERS.get(name))
 
 
 _ANY: Final = _Tag()
-_TAGS: Final = {name: _tag(name) for name in (*_BLOCKS, *_VOID, *_HANDLERS, "td", "th")}
+_TAGS: Final = {name: _tag(name) for name in (*BLOCKS, *VOID, *_HANDLERS, "td", "th")}
 _HREF: Final = re.compile(r"\bhref\s{0,4}=\s{0,4}[\"']?([^\"'\s>]{4,2000})", re.I)
-_MOST_ATTRIBUTES: Final = 60
-
-
-def _attributes(raw: str) -> dict[str, str]:
-    """A tag's attributes by lower-cased name; of one given twice the first counts."""
-    found = _ATTRIBUTE.findall(raw[: 256 << 10])
-    made: dict[str, str] = {}
-    for name, value in found[:_MOST_ATTRIBUTES]:
-        plain = value[1:-1] if value[:1] in ("'", '"') else value
-        made.setdefault(name.lower(), unescape(plain) if "&" in plain[:4096] else plain)
-    return made
-
-
-def _is_dot(attributes: dict[str, str]) -> bool:
-    """Whether an image is too small to be seen: it tells that the mail was opened."""
-    return any(attributes.get(side, "").strip("px ") in ("0", "1") for side in ("width", "height"))
-
-
-_SPACES: Final = re.compile(r"[ \t\r\n\xa0]+")
-_BREAKS: Final = re.compile(r" ?\x0c[\x0c ]*")
-
-
-def flowed(parts: list[str]) -> str:
-    """Pieces of HTML text as lines, their references resolved and their blanks made one."""
-    text = "".join(parts)
-    if "&" in text:
-        text = unescape(text)
-    return _BREAKS.sub("\n", _SPACES.sub(" ", text)).strip()

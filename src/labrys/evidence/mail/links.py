@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from labrys.evidence.mail.domains import is_name, registered
-from labrys.evidence.mail.html import Link, Rendered, flowed
+from labrys.evidence.mail.html import Link, Rendered
+from labrys.evidence.mail.tags import flowed
 from labrys.evidence.mail.urls import Url, target, url
 
 MOST: Final = 500
