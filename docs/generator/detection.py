@@ -121,7 +121,7 @@ def rules_page() -> str:
     return page(
         "Rules that come with labrys",
         f"{len(rules.rules)} rules and {len(rules.correlations)} correlations, ours, under the "
-        "licence of labrys. They are few and meant to be quiet; bring your own with `--rules`, "
+        "licence of labrys. They are meant to be quiet; bring your own with `--rules`, "
         "such as those of the Sigma project, whose licence (DRL) asks that their authors be named: "
         "labrys names them with every hit.",
         "## By technique",
