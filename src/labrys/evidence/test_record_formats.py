@@ -130,5 +130,7 @@ def test_mutated_samples_never_raise_and_read_the_same_twice(
     assert 0 <= sniffed <= 1
     if name != "text" and b"\x00" not in data and data.strip():
         lines = [line for line in data.split(b"\n") if line.strip(b' \t\r,"\x1e[]{}')]
+        if name == "zeek":  # a file of nothing but headers has no records, however long they are
+            lines = [line for line in lines if not line.lstrip(b"\xef\xbb\xbf").startswith(b"#")]
         headed = name in ("zeek", "csv_table")
         assert rows or len(lines) <= 12 * headed + 1

@@ -108,9 +108,11 @@ def _run(
     streams: dict[str, Stream],
     learning: float,
 ) -> Found:
+    # What ends a sequence is told apart from its steps, also where it is the same rule.
+    uids = [*dict.fromkeys(correlation.rules), *([correlation.until] if correlation.until else ())]
     pool = gather(
         known,
-        [streams[uid] for uid in refs(correlation)],
+        [streams[uid] for uid in uids],
         correlation.group_by,
         correlation.fields if correlation.kind not in ORDERED else (),
         correlation.aliases,

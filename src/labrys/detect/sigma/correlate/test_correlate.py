@@ -238,6 +238,12 @@ def test_a_sequence_ends_at_until_and_names_only_its_own_events() -> None:
     assert needed_fields(rules(step)).keys() == {"open", "write", "close"}
 
 
+def test_a_sequence_may_end_at_one_of_its_own_steps() -> None:
+    steps = rule("s", "sequence", ("open", "open", "open"), until="open")
+    rows = [match("open", when, User="x") for when in (0, 10, 20)]
+    assert run([steps], rows).findings.num_rows == 0
+
+
 def test_new_terms_learn_first_then_tell_what_is_new() -> None:
     new = rule("n", "new_terms", ("login",), fields=("Country",), history_ms=100, timespan_ms=0)
     known = [match("login", when, User="ann", Country="AT") for when in (0, 50, 120, 199)]
