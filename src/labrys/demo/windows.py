@@ -192,7 +192,8 @@ def _day(host: Host, draw: random.Random) -> Iterator[Event]:
         yield host.process(when, image, made, parent, user)
         if draw.random() < 0.3:
             address = f"198.51.100.{draw.randrange(1, 40)}"
-            yield host.connection(when + timedelta(seconds=1), image, user, address, 443)
+            online = image if image.startswith("C:\\Program Files") else _ORDINARY[0][0]
+            yield host.connection(when + timedelta(seconds=1), online, user, address, 443)
     if machine not in DESKS:
         for _ in range(220):
             source = draw.choice(DESKS)
@@ -221,7 +222,7 @@ def _anna(host: Host) -> list[Event]:
             user,
         ),
         host.process(at("11:12", 19), shell, line, word, user, "WINWORD.EXE /n Order_4711.docm"),
-        host.connection(at("11:12", 22), shell, user, INTRUDER, 443),
+        host.connection(at("11:12", 22), shell, user, INTRUDER, 8443),
     ]
     looking = (
         ("whoami.exe", "whoami /all"),
