@@ -18,8 +18,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
-_SPREAD: Final = np.uint64(0xBF58476D1CE4E5B9)
 _LONGEST_RUN: Final = 8
+_OF_SIZE: Final = np.arange(_LONGEST_RUN + 1, dtype=np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
 _LONGEST: Final = 1 << 16
 
 
@@ -36,8 +36,7 @@ class Grams:
 
     def total(self, weights: npt.NDArray[np.floating]) -> Floats:
         """For each text the sum of its runs' weights, a run counting as often as it occurs."""
-        made: Floats = np.bincount(self.text, weights[self.bucket], self.texts)
-        return made
+        return np.bincount(self.text, weights[self.bucket], self.texts).astype(np.float64)
 
     def mean(self, weights: npt.NDArray[np.floating]) -> Floats:
         """For each text the mean weight of its runs; 0 where it has none."""
@@ -65,11 +64,11 @@ def grams(texts: pa.Array, sizes: Sequence[int], bits: int, *, longest: int = _L
         length = len(data) - size + 1
         if length <= 0:
             continue
-        value = np.full(length, size, np.uint64) * _SPREAD
         run = np.zeros(length, np.uint64)
         for at in range(size):
             run = (run << np.uint64(8)) | data[at : at + length]
-        value = ((run ^ value) * _MULTIPLIER) >> np.uint64(64 - bits)
+        # Runs of different sizes with the same letters at their end are different runs.
+        value = ((run ^ _OF_SIZE[size]) * _MULTIPLIER) >> np.uint64(64 - bits)
         inside = owner[:length] == owner[size - 1 :]
         buckets.append(value[inside].astype(np.int64))
         owners.append(owner[:length][inside])
