@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import labrys
-from labrys.cli import exceptions, judge, rules
+from labrys.cli import exceptions, judge, mail, rules
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
 from labrys.cli.hunt import command as hunt
@@ -45,5 +45,6 @@ app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(judge.app, name="judge")
 app.add_typer(rules.app, name="rules")
+app.add_typer(mail.app, name="mail")
 app.command("demo")(demo)
 app.command("doctor")(doctor)
