@@ -11,7 +11,8 @@ _MOST_MEMBERS: Final = 200
 _LINKS: Final = (
     *(("link_hrefs", "href"), ("link_texts", "text"), ("link_hosts", "host")),
     *(("link_domains", "domain"), ("link_targets", "target")),
-    *(("link_target_domains", "target_domain"), ("link_shown_domains", "shown_domain")),
+    *(("link_target_hosts", "target_host"), ("link_target_domains", "target_domain")),
+    ("link_shown_domains", "shown_domain"),
     *(("link_kinds", "kind"), ("link_schemes", "scheme")),
 )
 _COUNTS: Final = (
