@@ -69,8 +69,11 @@ class Client:
         while True:
             command, data = await self._reply()
             parts = data.split(b"\0")
-            if command == b"h":
-                answer.added.append((parts[0].decode(), parts[1].decode()))
+            if command == b"i":
+                name, value, _ = data[4:].split(b"\0")
+                assert data[:4] == bytes(4)
+                assert value.startswith(b" ") == bool(self.terms & 0x100000)
+                answer.added.insert(0, (name.decode(), value.decode().removeprefix(" ")))
             elif command == b"m":
                 (number,) = struct.unpack(">I", data[:4])
                 answer.removed.append((data[4:].split(b"\0")[0].decode(), number))

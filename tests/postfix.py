@@ -6,6 +6,7 @@ import shutil
 import smtplib
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +76,15 @@ def free_port():
 class Postfix:
     """A running server: takes mail for example.org, asks the milter, hands on to the sink."""
 
-    folder: Path
     milter: int
     smtp: int = 0
     sink: int = 0
 
     def __enter__(self):
         self.smtp, self.sink = free_port(), free_port()
+        # Its processes run as another user, who could not enter a test's own folder.
+        self._temporary = tempfile.TemporaryDirectory(prefix="labrys-postfix-")
+        self.folder = Path(self._temporary.name)
         self.folder.chmod(0o755)
         for name in ("etc", "queue", "data", "got"):
             (self.folder / name).mkdir()
@@ -104,6 +107,7 @@ class Postfix:
             self.run("postfix", "stop")
         self._sink.kill()
         self._sink.wait()
+        self._temporary.cleanup()
 
     def run(self, program, *arguments):
         """One of Postfix's own commands on this instance."""
@@ -113,12 +117,14 @@ class Postfix:
         )  # fmt: skip
 
     def send(self, raw, sender="a@example.net", to="b@example.org"):
-        """Hand a message over; the reply's code."""
-        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as server:
-            try:
+        """Hand a message over; the reply's code, 451 where it was not taken for another reason."""
+        try:
+            with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as server:
                 server.sendmail(sender, [to], raw)
-            except smtplib.SMTPResponseException as refused:
-                return refused.smtp_code
+        except smtplib.SMTPResponseException as refused:
+            return refused.smtp_code
+        except (smtplib.SMTPException, OSError):
+            return 451
         return 250
 
     def delivered(self):

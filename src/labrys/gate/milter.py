@@ -208,8 +208,11 @@ class Session:
             for name, number in marks.forged(mail.names, mail.values, self._host):
                 yield b"m" + _LENGTH.pack(number) + _bytes(name) + b"\0\0"
         if Can.ADD_HEADER in self._can:
-            for name, value in marks.added(judged, action, self._host):
-                yield b"h" + _bytes(name) + b"\0" + _bytes(value) + b"\0"
+            gap = b" " if self._spaced else b""
+            # On top, where RFC 8601 wants results: the last to be put there stands first.
+            for name, value in reversed(marks.added(judged, action, self._host)):
+                at = _LENGTH.pack(0)
+                yield b"i" + at + _bytes(name) + b"\0" + gap + _bytes(value) + b"\0"
         if action == Action.QUARANTINE:
             if Can.QUARANTINE not in self._can:
                 yield b"y451 4.7.1 this message is held back; the server cannot keep it\0"
