@@ -30,6 +30,7 @@ NAMES: Final = (
     "triage_alerts",
     "triage_million",
     "mail_gate",
+    "models",
 )
 
 
