@@ -8,6 +8,7 @@ import labrys
 from labrys.cli import exceptions, judge, mail, rules
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
+from labrys.cli.duel import command as duel
 from labrys.cli.hunt import command as hunt
 from labrys.cli.incidents import command as incidents
 from labrys.cli.scan import command as scan
@@ -47,4 +48,5 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(rules.app, name="rules")
 app.add_typer(mail.app, name="mail")
 app.command("demo")(demo)
+app.command("duel")(duel)
 app.command("doctor")(doctor)
