@@ -53,7 +53,7 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     rare = replace(rare, surprise=np.where(common, 0.0, rare.surprise))
     nodes = replace(nodes, strong=nodes.strong & ~(common & (nodes.severity == Severity.MEDIUM)))
     time = clock(nodes)
-    made = keys(nodes, columns, time)
+    made = keys(nodes, columns, time, known.everyday)
     noisy = chronic(nodes, time) | rare.chronic | common
     noisy |= rare.usual & (nodes.severity <= Severity.MEDIUM)
     core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
