@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
+from labrys.triage.agreement import thin
 from labrys.triage.attach import attach, chain, leaf_window, timeless
 from labrys.triage.breadth import breadth
 from labrys.triage.columns import NO_TIME, Columns, Flags, Ints
-from labrys.triage.habits import habits, kept_together, lone
+from labrys.triage.habits import habits, kept_together, one_after_another
 from labrys.triage.links import AGAIN, Links, components, naming, together
 from labrys.triage.nodes import LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
@@ -89,8 +90,9 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     found.append(links)
     joined |= lifted
     grouped = np.where(joined, components(len(core), found), -1)
-    alone = lone(nodes, rare, known, grouped, core | lifted | odd.burst)
-    joined &= ~alone
+    dropped, links = thin(nodes, rare, known, grouped, core | lifted | odd.burst)
+    found.append(links)
+    joined &= ~dropped
     joined[people.links.node] = joined[people.links.other] = True
     for mine in people.apart:
         joined |= mine
@@ -116,13 +118,5 @@ def _recurring(nodes: Nodes, columns: Columns, who: Flags) -> Links:
     """One rule again and again on one host, and nothing else, is one incident, however long."""
     numbers = np.flatnonzero(who)
     host = places(nodes, columns)[numbers]
-    sorting = np.lexsort((numbers, nodes.start[numbers], host, nodes.rule[numbers]))
-    numbers, host = numbers[sorting], host[sorting]
-    rule = nodes.rule[numbers]
-    same = (rule[1:] == rule[:-1]) & (host[1:] == host[:-1])
-    node, other = numbers[1:][same], numbers[:-1][same]
-    gap = np.maximum(nodes.start[node] - nodes.end[other], 0)
-    gap[~nodes.timed[node] | ~nodes.timed[other]] = NO_TIME
-    return Links(node, other, naming(AGAIN, host[1:][same]), gap)
-
-
+    same = nodes.rule[numbers] * (int(host.max(initial=0)) + 2) + host + 1
+    return one_after_another(nodes, numbers, same, naming(AGAIN, host))
