@@ -40,13 +40,14 @@ def thin(
     held = inside[carrying[inside]]
     np.maximum.at(worst, labels[held], nodes.severity[held])
     deeds = _deeds(nodes, rare, known, labels, carrying)
-    weight = known.news[deeds] * np.where(nodes.severity[deeds] < Severity.MEDIUM, _WEAK, 1.0)
-    total = np.bincount(labels[deeds], weight, size)
-    few = watched & (total < ENOUGH)
-    none = few & (worst == Severity.MEDIUM)
+    group, news = labels[deeds], known.news[deeds]
+    weak = nodes.severity[deeds] < Severity.MEDIUM
+    strength = np.bincount(group, np.where(weak, 0, news), size)
+    total = strength + np.bincount(group, np.where(weak, _WEAK * news, 0), size)
+    none = watched & (worst == Severity.MEDIUM) & (total < ENOUGH)
     dropped: Flags = (labels >= 0) & none[labels]
-    telling = _foremost(nodes, known, labels, deeds[few[labels[deeds]] & ~none[labels[deeds]]])
-    telling = telling[(worst == Severity.HIGH)[labels[telling]]]
+    alike = watched & (worst == Severity.HIGH) & (strength < ENOUGH)
+    telling = _foremost(nodes, known, labels, deeds[alike[group] & ~weak])
     rule = nodes.rule[telling]
     return dropped, one_after_another(nodes, telling, rule, np.full(len(rule), SAME_RULE))
 

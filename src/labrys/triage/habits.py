@@ -88,17 +88,19 @@ def _watched(nodes: Nodes, columns: Columns) -> Flags:
 def kept_together(nodes: Nodes, rare: Rarity, known: Habits, left: Flags) -> Links:
     """Links of everyday nodes that belong to nothing else, so that none is lost.
 
-    What fires at one place only is one incident there. What fires at several and is of high
-    severity is one incident of the whole case; of medium severity it is none.
+    What is of high severity is one incident of the whole case. So is what is of medium severity and
+    fires at one place only, which need not be a habit of all; what fires at several is none.
     """
-    habit = left & known.everyday & (nodes.severity >= Severity.MEDIUM)
-    here = np.flatnonzero(habit & (known.places == 1))
-    all_over = np.flatnonzero(habit & (known.places > 1) & (nodes.severity >= Severity.HIGH))
-    at = rare.place[here]
+    habit = left & known.everyday
+    serious = np.flatnonzero(habit & (nodes.severity >= Severity.HIGH))
+    medium = habit & (nodes.severity == Severity.MEDIUM)
+    single = np.flatnonzero(medium & (known.places == 1))
     return together(
         [
-            one_after_another(nodes, here, at, naming(HABIT, at)),
-            one_after_another(nodes, all_over, *np.full((2, len(all_over)), EVERYDAY)),
+            one_after_another(nodes, serious, *np.full((2, len(serious)), EVERYDAY)),
+            one_after_another(
+                nodes, single, np.zeros_like(single), naming(HABIT, rare.place[single])
+            ),
         ]
     )
 
