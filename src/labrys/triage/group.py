@@ -59,7 +59,7 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     noisy |= rare.usual & (nodes.severity <= Severity.MEDIUM)
     core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
     weak = ~nodes.strong
-    odd = unusual(nodes, rare, weak & ~common, core)
+    odd = unusual(nodes, rare, weak & ~common, core & known.fresh, known.fresh)
     found = [chain(nodes, made, core, made.window), odd.links]
     leaves = nodes.strong & ~core
     strong = np.where(np.isin(made.tie, list(STRONG)), made.window, 0)

@@ -43,6 +43,12 @@ class Habits:
     places: Ints
     watched: Flags
 
+    @property
+    def fresh(self) -> Flags:
+        """What fires on no other day, as far as is known."""
+        made: Flags = ~self.watched | (self.news == 1)
+        return made
+
 
 def habits(nodes: Nodes, columns: Columns, rare: Rarity) -> Habits:
     """What the whole case shows, the days after a finding as well as those before it."""
