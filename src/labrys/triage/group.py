@@ -86,7 +86,7 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     found.append(beside_serious(nodes, rare, ~joined & ~known.everyday, core))
     also = odd.member.copy()
     also[found[-1].node] = joined[found[-1].node] = True
-    lifted, links = breadth(nodes, columns, ~joined & ~noisy)
+    lifted, links = breadth(nodes, columns, ~joined & ~noisy & ~known.everyday)
     found.append(links)
     joined |= lifted
     grouped = np.where(joined, components(len(core), found), -1)

@@ -70,11 +70,16 @@ def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags, news: Flags) -
     who = _odd(nodes, rare) & ((free & _low(nodes)) | core)
     tied = _tied(nodes, rare, who, _windows(nodes, rare, who))
     label = components(len(who), [tied])
-    bits, rules = weigh(nodes, rare, label, who)
-    burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
     # What is serious by itself tells its own story; days apart it is no part of another's.
     alone = ~np.isin(label, label[core & who])
-    burst &= alone | core | news
+    known = who & ~(alone | core | news)
+    if known.any():
+        who &= ~known
+        tied = _tied(nodes, rare, who, _windows(nodes, rare, who))
+        label = components(len(who), [tied])
+        alone = ~np.isin(label, label[core & who])
+    bits, rules = weigh(nodes, rare, label, who)
+    burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
     lesser = burst & alone & (bits[label] < OUTSTANDING / 2)
     around = _nearest(
         nodes, rare, lesser, burst & alone & (bits[label] >= OUTSTANDING), _days(who), UNUSUAL
