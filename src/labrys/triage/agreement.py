@@ -15,13 +15,15 @@ from labrys.ocsf.schema import Severity
 from labrys.triage.columns import Flags, Ints
 from labrys.triage.habits import Habits, one_after_another
 from labrys.triage.links import SAME_RULE, Links
-from labrys.triage.nodes import Nodes
+from labrys.triage.nodes import HOUR, Nodes
 from labrys.triage.rarity import USUAL, Rarity
 
 ENOUGH: Final = 1.75
 """As much as two medium deeds, neither of which is ever seen on other days (1 each), or nearly."""
 _WEAK: Final = 0.5
 """A weak finding that is unusual there counts so much of a medium one."""
+_LASTING: Final = 12
+"""What was news when it began and goes on for so many hours is enough by itself."""
 _SECOND: Final = 1000
 
 
@@ -39,8 +41,9 @@ def thin(
     worst = np.zeros(size, np.int64)
     held = inside[carrying[inside]]
     np.maximum.at(worst, labels[held], nodes.severity[held])
-    deeds = _deeds(nodes, rare, known, labels, carrying)
-    group, news = labels[deeds], known.news[deeds]
+    deeds, hours = _deeds(nodes, rare, known, labels, carrying)
+    lasts = (hours >= _LASTING) & (rare.surprise[deeds] > USUAL)
+    group, news = labels[deeds], np.where(lasts, ENOUGH, known.news[deeds])
     weak = nodes.severity[deeds] < Severity.MEDIUM
     strength = np.bincount(group, np.where(weak, 0, news), size)
     total = strength + np.bincount(group, np.where(weak, _WEAK * news, 0), size)
@@ -52,20 +55,31 @@ def thin(
     return dropped, one_after_another(nodes, telling, rule, np.full(len(rule), SAME_RULE))
 
 
-def _deeds(nodes: Nodes, rare: Rarity, known: Habits, labels: Ints, carrying: Flags) -> Ints:
-    """A node for each different thing that was done in each group.
+def _deeds(
+    nodes: Nodes, rare: Rarity, known: Habits, labels: Ints, carrying: Flags
+) -> tuple[Ints, Ints]:
+    """A node for each different thing that was done in each group, and in how many hours it was.
 
     A deed is what happened at a place in one second: rules that fire on the same record say one
-    thing. Two deeds are the same where the same rule is the least news in both.
+    thing. Two deeds are the same where the same rule, of the most serious the least news, names
+    both.
     """
     telling = carrying | (rare.surprise > USUAL)
-    chosen = np.flatnonzero((labels >= 0) & telling & ~known.everyday)
-    order = (known.news[chosen], rare.place[chosen], nodes.start[chosen] // _SECOND, labels[chosen])
-    chosen = chosen[np.lexsort((nodes.rule[chosen], *order))]
-    spot = (labels[chosen], nodes.start[chosen] // _SECOND, rare.place[chosen])
-    chosen = chosen[_fresh(*spot)]
-    chosen = chosen[np.lexsort((-known.news[chosen], nodes.rule[chosen], labels[chosen]))]
-    return chosen[_fresh(labels[chosen], nodes.rule[chosen])]
+    chosen = np.flatnonzero((labels >= 0) & (telling | nodes.strong) & ~known.everyday)
+    second, hour = nodes.start // _SECOND, nodes.start // HOUR
+    spot = (rare.place[chosen], second[chosen], labels[chosen])
+    order = (nodes.rule[chosen], known.news[chosen], -nodes.severity[chosen], *spot)
+    chosen = chosen[np.lexsort(order)]
+    chosen = chosen[_fresh(labels[chosen], second[chosen], rare.place[chosen])]
+    chosen = chosen[np.lexsort((hour[chosen], nodes.rule[chosen], labels[chosen]))]
+    begins = np.flatnonzero(_fresh(labels[chosen], nodes.rule[chosen]))
+    if not len(begins):
+        return begins, begins
+    more = np.minimum(nodes.count - 1, nodes.end // HOUR - hour)[chosen]
+    fresh = _fresh(labels[chosen], nodes.rule[chosen], hour[chosen])
+    hours = np.add.reduceat(fresh + more, begins)
+    kept = np.logical_or.reduceat(telling[chosen], begins)
+    return chosen[begins[kept]], hours[kept]
 
 
 def _foremost(nodes: Nodes, known: Habits, labels: Ints, deeds: Ints) -> Ints:

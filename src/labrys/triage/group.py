@@ -9,7 +9,6 @@ group of their own.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from labrys.ocsf.schema import Severity
 from labrys.triage.agreement import thin
 from labrys.triage.attach import attach, chain, leaf_window, timeless
 from labrys.triage.breadth import breadth
-from labrys.triage.columns import NO_TIME, Columns, Flags, Ints
+from labrys.triage.columns import Columns, Flags, Ints
 from labrys.triage.habits import habits, kept_together, one_after_another
 from labrys.triage.links import AGAIN, Links, components, naming, together
 from labrys.triage.nodes import LONG, Nodes
@@ -27,13 +26,13 @@ from labrys.triage.ties import STRONG, Keys, chronic, clock, keys
 from labrys.triage.unusual import beside_serious, unusual
 
 
-
 @dataclass(frozen=True, slots=True)
 class Groups:
     """`group` of each node: the smallest node number in it; -1 for what is only noise.
 
     `lifted` are weak nodes that are a group for their many stages, `burst` for their rarity;
-    `unusual` are these, and what joined for being unusual too. `normal`: judged so by people.
+    `unusual` are these, and what joined for being unusual too. `everyday`: of rules that fire on many other days
+    too; `normal`: judged so by people.
     """
 
     group: Ints
@@ -43,6 +42,7 @@ class Groups:
     burst: Flags
     unusual: Flags
     rare: Rarity
+    everyday: Flags
     normal: Flags
 
 
@@ -50,7 +50,8 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     """The groups of a case, and by what they hold together; what people say goes before all else."""
     rare = rarity(nodes, columns)
     known = habits(nodes, columns, rare)
-    common = known.everyday & (nodes.severity >= Severity.MEDIUM)
+    between = (nodes.severity >= Severity.MEDIUM) & (nodes.severity < Severity.CRITICAL)
+    common = known.everyday & between
     rare = replace(rare, surprise=np.where(common, 0.0, rare.surprise))
     nodes = replace(nodes, strong=nodes.strong & ~(common & (nodes.severity == Severity.MEDIUM)))
     time = clock(nodes)
@@ -101,7 +102,17 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     # What is kept apart is one incident, whether its own links hold it together or not.
     for mine in people.apart:
         labels[mine] = np.flatnonzero(mine)[:1]
-    return Groups(labels, together(found), made, lifted, odd.burst, also & (labels >= 0), rare, people.normal)
+    return Groups(
+        labels,
+        together(found),
+        made,
+        lifted,
+        odd.burst,
+        also & (labels >= 0),
+        rare,
+        common,
+        people.normal,
+    )
 
 
 def _of_one_rule(nodes: Nodes, labels: Ints) -> Flags:

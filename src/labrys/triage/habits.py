@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.columns import NO_TIME, Columns, Flags, Ints, unique
+from labrys.triage.columns import NO_TIME, Columns, Flags, Ints, numbered, unique
 from labrys.triage.links import EVERYDAY, HABIT, Links, naming, together
 from labrys.triage.nodes import DAY, HOUR, Nodes
 from labrys.triage.rarity import MEMORY, Rarity
@@ -27,6 +27,9 @@ _APART: Final = 2
 _DAYS: Final = 2
 _SHARE: Final = 0.2
 """Everyday is what fires on this share of the other days, and on `_DAYS` of them at least."""
+_SEVERAL: Final = 5
+_TIMES: Final = 8
+"""What comes in so many times the number of any other day is not everyday, whatever the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,45 @@ def habits(nodes: Nodes, columns: Columns, rare: Rarity) -> Habits:
         fired_at += _between(cells, base + begin, base + end)
         of_days += end - begin
         of_places += _between(anything, begin, end)
+    flood = _many(nodes, days)
+    often = fired >= np.maximum(_DAYS, _SHARE * of_days)
+    news = np.clip(1 - np.log1p(2 * fired_at) / np.log(2 * (of_places + 1)), 0, 1)
     return Habits(
-        everyday=watched & (fired >= np.maximum(_DAYS, _SHARE * of_days)),
-        news=np.clip(1 - np.log1p(2 * fired_at) / np.log(2 * (of_places + 1)), 0, 1),
+        everyday=watched & often & ~flood,
+        news=np.where(flood, 1.0, news),
         places=np.bincount(unique(nodes.rule * width + rare.place + 1) // width, minlength=1)[
             nodes.rule
         ],
         watched=watched,
     )
+
+
+def _many(nodes: Nodes, days: Ints) -> Flags:
+    """Nodes of many times more findings than any of their rule has on other days."""
+    width = len(days) + 1
+    day = np.searchsorted(days, nodes.start // DAY)
+    chosen = np.flatnonzero(nodes.timed)
+    cells, cell = numbered((nodes.rule * width + day)[chosen])
+    most = np.zeros(len(cells) + 2, np.int64)
+    np.maximum.at(most[1:], cell, nodes.count[chosen])
+    rule = np.concatenate([[-1], cells // width, [-1]])
+    before, after = _running(most, rule), _running(most[::-1], rule[::-1])[::-1]
+    base, today = nodes.rule * width, nodes.start // DAY
+    until = np.searchsorted(cells, base + np.searchsorted(days, today - _APART, side="right"))
+    since = np.searchsorted(cells, base + np.searchsorted(days, today + _APART)) + 1
+    other = np.zeros(len(nodes.rule), np.int64)
+    for values, at in ((before, until), (after, since)):
+        other = np.maximum(other, np.where(rule[at] == nodes.rule, values[at], 0))
+    made: Flags = nodes.count > _TIMES * np.maximum(1, other)
+    return made
+
+
+def _running(values: Ints, group: Ints) -> Ints:
+    """The largest value so far in each run of a group."""
+    number = np.cumsum(np.append(True, group[1:] != group[:-1]))
+    width = int(values.max(initial=0)) + 1
+    made: Ints = np.maximum.accumulate(number * width + values) - number * width
+    return made
 
 
 def _between(ordered: Ints, low: Ints, high: Ints) -> Ints:
@@ -92,20 +126,28 @@ def _watched(nodes: Nodes, columns: Columns) -> Flags:
 
 
 def kept_together(nodes: Nodes, rare: Rarity, known: Habits, left: Flags) -> Links:
-    """Links of everyday nodes that belong to nothing else, so that none is lost.
+    """Links of everyday nodes that belong to nothing else, so that none is lost that matters.
 
-    What is of high severity is one incident of the whole case. So is what is of medium severity and
-    fires at one place only, which need not be a habit of all; what fires at several is none.
+    Where `_SEVERAL` rules fire day after day at one place and nowhere else, these are an incident
+    of their own, whoever is there since long ago. Of the others, what is of high severity is one
+    incident of the whole case, and what is of medium severity and fires at one place only is
+    another; what is medium and fires at several is none.
     """
     habit = left & known.everyday
-    serious = np.flatnonzero(habit & (nodes.severity >= Severity.HIGH))
-    medium = habit & (nodes.severity == Severity.MEDIUM)
-    single = np.flatnonzero(medium & (known.places == 1))
+    single = habit & (known.places == 1) & (rare.place >= 0)
+    width = int(rare.place.max(initial=0)) + 2
+    rules = unique(nodes.rule[single] * width + rare.place[single])
+    many = np.bincount(rules % width, minlength=width) >= _SEVERAL
+    own = single & many[rare.place]
+    serious = np.flatnonzero(habit & ~own & (nodes.severity >= Severity.HIGH))
+    medium = np.flatnonzero(single & ~own & (nodes.severity == Severity.MEDIUM))
+    chosen = np.flatnonzero(own)
     return together(
         [
+            one_after_another(nodes, chosen, rare.place[chosen], naming(HABIT, rare.place[chosen])),
             one_after_another(nodes, serious, *np.full((2, len(serious)), EVERYDAY)),
             one_after_another(
-                nodes, single, np.zeros_like(single), naming(HABIT, rare.place[single])
+                nodes, medium, np.zeros_like(medium), naming(HABIT, rare.place[medium])
             ),
         ]
     )
