@@ -7,6 +7,8 @@ from labrys.evidence.pcap import capture, net_flow
 from labrys.evidence.pcap.flows import Flows
 from labrys.evidence.pcap.fragments import Fragments
 from labrys.evidence.pcap.network import decode
+from labrys.evidence.pcap.talk import FIXED
+from labrys.evidence.pcap.talks import Talks
 from labrys.evidence.pcap.tally import Tally
 from labrys.evidence.records import Records, Shaped, Source
 
@@ -20,18 +22,25 @@ def sniff(head: bytes, name: str) -> float:
 
 def read(source: Source) -> Iterator[Shaped]:
     """Flows and protocol records; `_offset` is where the first packet of each lies."""
-    records, tally = Records(source), Tally()
+    records, tally = Records(source, fixed=FIXED), Tally()
     flows, fragments = Flows(int(source.digest[:16] or "0", 16)), Fragments()
     prefix = f"C{source.digest[:_UID]}"
+    talks = Talks(records, prefix)
+
+    def end() -> None:
+        over = flows.closed()
+        talks.end(over)
+        net_flow.add(records, over, prefix)
+
     with source.open() as stream:
         for packets in capture.packets(stream, tally):
             head = decode(packets, tally)
             fragments.resolve(head, tally)
-            flows.add(head)
-            net_flow.add(records, flows.closed(), prefix)
+            talks.add(head, flows.add(head))
+            end()
             if records.full:
                 yield from records.drain()
     flows.close()
-    net_flow.add(records, flows.closed(), prefix)
+    end()
     tally.into(records)
     yield from records.drain()

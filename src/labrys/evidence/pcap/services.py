@@ -122,3 +122,11 @@ def _any(ports: tuple[Ints, Ints], *numbers: int) -> Bools:
     for number in numbers:
         made |= (ports[0] == number) | (ports[1] == number)
     return made
+
+
+def begins_http(head: Headers, packet: Ints) -> Bools:
+    """Whether a payload begins with a request's method or with a response's version."""
+    word = head.wire.u32(head.data[packet])
+    place = np.minimum(np.searchsorted(_HTTP_HEADS, word), len(_HTTP_HEADS) - 1)
+    made: Bools = (_HTTP_HEADS[place] == word) & (head.data[packet] + 4 <= head.end[packet])
+    return made
