@@ -188,14 +188,17 @@ class _Block:
         if not len(at):
             return
         group = self.group[at]
-        same = np.zeros(len(at), np.bool_)
-        same[1:] = group[1:] == group[:-1]
-        previous = at[np.maximum(np.arange(len(at)) - 1, 0)]
         first = self.group_begin[group]
-        before_group = self.ended[first] - ((self.flags[first] & (FIN | RST)) > 0)
-        closing = known[group] & earlier["closing"][group]
-        since = np.where(same, self.ended[previous], before_group - closing)
-        number = np.where(same, self.sequence[previous], np.where(known[group], earlier["isn"][group], -1))
+        starts = np.where(new, np.arange(len(new)), 0)
+        begin = np.maximum(np.maximum.accumulate(starts)[at], first)
+        before = self.ended[begin] - ((self.flags[begin] & (FIN | RST)) > 0)
+        # What counts is since the SYN before, since the flow began here, or what was kept of it.
+        previous = np.append(at[:1], at[:-1])
+        inside = (previous >= begin) & (previous < at)
+        going_on = ~inside & (begin == first) & known[group] & ~new[first]
+        kept = earlier[group]
+        since = np.where(inside, self.ended[previous], before - (going_on & kept["closing"]))
+        number = np.where(inside, self.sequence[previous], np.where(going_on, kept["isn"], -1))
         new[at] |= (self.ended[at] > since) & (self.sequence[at] != number)
 
     def rows(self) -> Rows:

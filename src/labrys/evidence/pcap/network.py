@@ -201,7 +201,7 @@ def _udp(head: Headers, which: Ints) -> None:
 
 def _vxlan(head: Headers, which: Ints) -> None:
     at = head.at[which] + 8
-    good = (head.wire.u32(at) & 0xF7FFFFFF == 0) & (head.wire.u8(at) == 8)
+    good = head.wire.u8(at) & 0x7F == 8  # a network number, with a group policy or without
     _tunnel(head, which[good], (at + 8)[good], ETHERNET, "vxlan")
 
 

@@ -102,9 +102,10 @@ class _Reader:
         """Its packets."""
         more = self._fill()
         while True:
+            order = self._order
             starts, kinds, bases, stopped = self._walk()
             if len(starts):
-                made = self._made(starts, kinds, bases)
+                made = self._made(starts, kinds, bases, Wire(self._buffer, order))
                 self._count += len(made)
                 if len(made):
                     yield made
@@ -196,8 +197,7 @@ class _Reader:
                 return int(places[same.argmax()])
         return end
 
-    def _made(self, starts: Ints, kinds: Ints, bases: Ints) -> Packets:
-        wire = Wire(self._buffer, self._order)
+    def _made(self, starts: Ints, kinds: Ints, bases: Ints, wire: Wire) -> Packets:
         total = wire.u32(starts + 4)
         simple, old = kinds == _SIMPLE, kinds == _OLD
         # What other kinds keep elsewhere is read at a place that is surely inside.

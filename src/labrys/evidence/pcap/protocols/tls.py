@@ -163,6 +163,8 @@ def _certificate(chain: list[bytes]) -> dict[str, Any]:
         "certificate.not_valid_after": own.get("not_after"),
         "san.dns": own.get("names"),
     }
+    if own.get("self_signed"):
+        made["validation_status"] = "self signed certificate"  # in the words of OpenSSL
     if "self_signed" in own:
         made["self_signed"] = "T" if own["self_signed"] else "F"
     return made
