@@ -55,7 +55,7 @@ class _Classic:
         self._buffer, self._base, self._at = b"", 0, 0
         self._order, self._unit, self._record = "<", 1_000, 16
         self._link = 0
-        self._magic = 0
+        self._headers: list[int] = []
         self._clock: int | None = None
         self._count = 0
 
@@ -86,8 +86,10 @@ class _Classic:
     def _header(self) -> None:
         head = self._buffer[self._at : self._at + _HEADER]
         self._order, self._unit, self._record = _MAGICS[head[:4]]
-        magic, network = Struct(f"{self._order}I16xI").unpack(head)
-        self._magic, self._link = magic, network & 0xFFFF
+        (network,) = Struct(f"{self._order}20xI").unpack(head)
+        self._link = network & 0xFFFF
+        number = Struct(f"{self._order}I").unpack
+        self._headers = [number(magic)[0] for magic in _MAGICS]
         self._clock = None
         self._at += _HEADER
 
@@ -135,7 +137,8 @@ class _Classic:
     def _wrong(self, starts: Ints, seconds: Ints, captured: Ints, wire: Wire) -> Bools:
         """Which records are none."""
         zeros = (seconds == 0) & (captured == 0) & (wire.u32(starts + 12) == 0)
-        return (captured > MOST_BYTES) | zeros | (seconds == self._magic)
+        made: Bools = (captured > MOST_BYTES) | zeros | np.isin(seconds, self._headers)
+        return made
 
     def _made(self, starts: Ints, seconds: Ints, captured: Ints, wire: Wire) -> Packets:
         self._clock = int(seconds[-1])

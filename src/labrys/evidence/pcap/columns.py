@@ -76,7 +76,9 @@ def community_ids(ends: Words, protocol: Ints) -> pa.Array:
     for short in (True, False):
         for ported in (True, False):
             at = np.flatnonzero((v4 == short) & (ports == ported))
-            for place, seed in zip(at.tolist(), _seeds(ends[at], protocol[at], short, ported), strict=True):
+            for place, seed in zip(
+                at.tolist(), _seeds(ends[at], protocol[at], short, ported), strict=True
+            ):
                 digest = hashlib.sha1(seed, usedforsecurity=False).digest()
                 made[place] = "1:" + base64.b64encode(digest).decode()
     return pa.array(made, pa.string())

@@ -99,7 +99,9 @@ class Flows:
         """Keep each group's last part open, and end what is over."""
         stay = np.ones(len(self._open), np.bool_)
         stay[which[which >= 0]] = False
-        over = self._open[np.setdiff1d(which[which >= 0], which[block.continued], assume_unique=True)]
+        over = self._open[
+            np.setdiff1d(which[which >= 0], which[block.continued], assume_unique=True)
+        ]
         last = np.zeros(len(rows), np.bool_)
         last[np.append(block.begin_of_group[1:], len(rows)) - 1] = True
         self._closed += [over, rows[~last]]
@@ -160,7 +162,9 @@ class _Block:
         self._cut_at_syns(new, known, earlier)
         starts = new.copy()
         starts[first] = True
-        base = np.where(starts, self.time, 0)[np.maximum.accumulate(np.where(starts, np.arange(count), 0))]
+        base = np.where(starts, self.time, 0)[
+            np.maximum.accumulate(np.where(starts, np.arange(count), 0))
+        ]
         going = known & ~new[first]
         lengths = np.diff(np.append(first, count))
         if going.any():
@@ -184,22 +188,30 @@ class _Block:
 
     def _cut_at_syns(self, new: Bools, known: Bools, earlier: Rows) -> None:
         """A SYN begins a new flow if its number is new and the connection before it has ended."""
+        at, since, number = self._syns(new, known, earlier)
+        again = self.sequence[at] == number
+        self.syn[at[again]] = False  # sent again, it opens nothing
+        at, since, number = self._syns(new, known, earlier)
+        new[at] |= self.ended[at] > since
+
+    def _syns(self, new: Bools, known: Bools, earlier: Rows) -> tuple[Ints, Ints, Ints]:
+        """SYNs, how often the connection before each had ended when it was opened, its number (-1:
+        there is none).
+        """
         at = np.flatnonzero(self.syn)
-        if not len(at):
-            return
         group = self.group[at]
         first = self.group_begin[group]
         starts = np.where(new, np.arange(len(new)), 0)
         begin = np.maximum(np.maximum.accumulate(starts)[at], first)
         before = self.ended[begin] - ((self.flags[begin] & (FIN | RST)) > 0)
-        # What counts is since the SYN before, since the flow began here, or what was kept of it.
+        # The one before is in this block, or what was kept of it, or there is none.
         previous = np.append(at[:1], at[:-1])
         inside = (previous >= begin) & (previous < at)
         going_on = ~inside & (begin == first) & known[group] & ~new[first]
         kept = earlier[group]
         since = np.where(inside, self.ended[previous], before - (going_on & kept["closing"]))
         number = np.where(inside, self.sequence[previous], np.where(going_on, kept["isn"], -1))
-        new[at] |= (self.ended[at] > since) & (self.sequence[at] != number)
+        return at, since, number
 
     def rows(self) -> Rows:
         """Each part of a flow as a row."""
@@ -323,8 +335,8 @@ class _Block:
         rank = np.empty(len(loads), np.int64)
         for high in (0, 1):
             mine = self.backward == bool(high)
-            count = np.cumsum(loads & mine)
-            before = count[self.begin] - (loads & mine)[self.begin] - carried[:, high]
+            count: Ints = np.cumsum(loads & mine)
+            before: Ints = count[self.begin] - (loads & mine)[self.begin] - carried[:, high]
             rank[mine] = (count - before[self.part] - 1)[mine]
         reply = self.backward ^ rows["from_high"][self.part]
         return Placed(self.packet, self.part, reply, rank, rows)

@@ -47,7 +47,7 @@ def keys(head: Headers, seed: int) -> Keys:
         *(np.where(backward, here, there) for here, there in zip(source, target, strict=True)),
         last,
     )
-    return Keys(which, ends, backward, _hash(ends, seed))  # type: ignore[arg-type]
+    return Keys(which, ends, backward, _hash(ends, seed))
 
 
 def _icmp(protocol: Ints, kind: Ints, code: Ints) -> None:

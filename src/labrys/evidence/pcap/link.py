@@ -168,8 +168,11 @@ def wireless(head: Headers, which: Ints) -> None:
     data = ((control & 0x0C) == 0x08) & ((control & 0x40) == 0) & ((flags & 0x40) == 0)
     head.leave(which[~data], "802.11")
     which, at, control, flags = which[data], at[data], control[data], flags[data]
-    size = 24 + 6 * ((flags & 3) == 3) + 2 * ((control & 0x80) > 0) + 4 * (
-        ((control & 0x80) > 0) & ((flags & 0x80) > 0)
+    size = (
+        24
+        + 6 * ((flags & 3) == 3)
+        + 2 * ((control & 0x80) > 0)
+        + 4 * (((control & 0x80) > 0) & ((flags & 0x80) > 0))
     )
     first, second, third = ((wire.u16(at + n) << 32) | wire.u32(at + n + 2) for n in (4, 10, 16))
     head.target_mac[which] = np.where(flags & 1, third, first)

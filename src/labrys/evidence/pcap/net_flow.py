@@ -200,7 +200,10 @@ def _firsts(rows: Rows) -> tuple[pa.Array, pa.Array]:
         texts: npt.NDArray[np.object_] = np.array(values.astype("U21"), object)
         made.append(
             pa.array(
-                [MULTI.join(text[:n]) if n else None for text, n in zip(texts, count.tolist(), strict=True)],
+                [
+                    MULTI.join(text[:n]) if n else None
+                    for text, n in zip(texts, count.tolist(), strict=True)
+                ],
                 pa.string(),
             )
         )

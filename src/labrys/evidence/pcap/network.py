@@ -10,7 +10,18 @@ from typing import Final
 import numpy as np
 
 from labrys.evidence.pcap.headers import (
-    DONE, ETHERNET, ICMP, ICMP6, IP, LINK, MAPPED, SCTP, TCP, TUNNELS, UDP, Headers,
+    DONE,
+    ETHERNET,
+    ICMP,
+    ICMP6,
+    IP,
+    LINK,
+    MAPPED,
+    SCTP,
+    TCP,
+    TUNNELS,
+    UDP,
+    Headers,
 )  # fmt: skip
 from labrys.evidence.pcap.link import HANDLERS as LINK_HANDLERS
 from labrys.evidence.pcap.link import IPV4, IPV6
@@ -189,7 +200,7 @@ def _payload(head: Headers, which: Ints, data: Ints) -> None:
 
 def _udp(head: Headers, which: Ints) -> None:
     which = head.room(which, 8, "UDP")
-    wire, at = head.wire, head.at[which]
+    at = head.at[which]
     _ports(head, which, at)
     _payload(head, which, at + 8)
     ports = np.stack((head.source_port[which], head.target_port[which]))
@@ -247,7 +258,9 @@ def _gre(head: Headers, which: Ints) -> None:
     size = 4 + 4 * (((flags & 0x8000) != 0) * 1 + ((flags & 0x2000) != 0) + ((flags & 0x1000) != 0))
     size = size + 4 * (((flags & 7) == 1) & ((flags & 0x80) != 0))
     erspan = (kind == 0x88BE) | (kind == 0x22EB)
-    size = size + np.where(kind == 0x22EB, 12, np.where((kind == 0x88BE) & (flags & 0x1000 > 0), 8, 0))
+    size = size + np.where(
+        kind == 0x22EB, 12, np.where((kind == 0x88BE) & (flags & 0x1000 > 0), 8, 0)
+    )
     known = erspan | np.isin(kind, _IN_GRE)
     head.next[which[~known]] = IP + _GRE_PLAIN
     inner = np.where(erspan, ETHERNET, kind)[known]

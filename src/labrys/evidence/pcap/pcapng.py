@@ -68,7 +68,9 @@ class _Interfaces:
         self.power.append(min(resolution & 127, 63 if resolution > 127 else 19))
         self.offset.append(max(min(offset, 1 << 33), -(1 << 33)))
 
-    def nanoseconds(self, interface: Ints, ticks: "np.ndarray[tuple[int], np.dtype[np.uint64]]") -> Ints:
+    def nanoseconds(
+        self, interface: Ints, ticks: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
+    ) -> Ints:
         """Times in the interfaces' own units as nanoseconds since 1970; -1 where out of range."""
         times = np.empty(len(ticks), np.int64)
         for one in np.unique(interface).tolist():

@@ -77,10 +77,25 @@ def _of_tcp(head: Headers, packet: Ints) -> Ints:
     rpc = (word >> 16 == 0x0500) & (next_word >> 24 & 0xEF == 0) & (word >> 8 & 0xFF <= 19)
     ldap = (word >> 24 == 0x30) & _any(ports, 389, 3268)
     mysql = _any(ports, 3306) & (word & 0xFF == 0) & (next_word >> 24 == 10)
-    socks = (word >> 16 == 0x0501) & _any(ports, 1080) | ((word >> 16 == 0x0401) & (low < 65535) & (length == 9))
+    socks = (word >> 16 == 0x0501) & _any(ports, 1080) | (
+        (word >> 16 == 0x0401) & (low < 65535) & (length == 9)
+    )
     ftp = (word == 0x32323020) & _any(ports, 21)
     conditions = [http, tls, ftp, smb, rdp, rpc, dns, kerberos, ldap, mysql, old_tls, socks]
-    names = ["http", "ssl", "ftp", "smb", "rdp", "dce_rpc", "dns", "krb_tcp", "ldap", "mysql", "ssl", "socks"]
+    names = [
+        "http",
+        "ssl",
+        "ftp",
+        "smb",
+        "rdp",
+        "dce_rpc",
+        "dns",
+        "krb_tcp",
+        "ldap",
+        "mysql",
+        "ssl",
+        "socks",
+    ]
     for text, name in _TEXTS:
         conditions.append(word == int.from_bytes(text[:4], "big"))
         names.append(name)
@@ -97,8 +112,10 @@ def _of_udp(head: Headers, packet: Ints) -> Ints:
     ports = (head.source_port[packet], head.target_port[packet])
     word, next_word = wire.u32(data), wire.u32(data + 4)
     names = (size >= 12) & (next_word >> 16 < 256)
-    quic = (word >> 30 == 3) & (size >= 1200) & np.isin(
-        (word & 0xFFFFFF) << 8 | next_word >> 24, (1, 0x6B3343CF)
+    quic = (
+        (word >> 30 == 3)
+        & (size >= 1200)
+        & np.isin((word & 0xFFFFFF) << 8 | next_word >> 24, (1, 0x6B3343CF))
     )
     dhcp = _any(ports, 67, 68) & (size >= 240) & (wire.u8(data) <= 2)
     ntp = _any(ports, 123) & (size >= 48) & ((word >> 27 & 7) <= 4)
@@ -112,7 +129,21 @@ def _of_udp(head: Headers, packet: Ints) -> Ints:
         quic, names & _any(ports, 53), names & _any(ports, 5353), names & _any(ports, 5355),
         names & _any(ports, 137), dhcp, ntp, stun, ssdp, kerberos, snmp, sip, tftp,
     ]  # fmt: skip
-    kinds = ["quic", "dns", "mdns", "llmnr", "nbns", "dhcp", "ntp", "stun", "ssdp", "krb", "snmp", "sip", "tftp"]
+    kinds = [
+        "quic",
+        "dns",
+        "mdns",
+        "llmnr",
+        "nbns",
+        "dhcp",
+        "ntp",
+        "stun",
+        "ssdp",
+        "krb",
+        "snmp",
+        "sip",
+        "tftp",
+    ]
     conditions = [condition & (length >= 4) for condition in conditions]
     return np.select(conditions, [_CODE[kind] for kind in kinds], 0)
 

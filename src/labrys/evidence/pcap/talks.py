@@ -86,7 +86,7 @@ class Talks:
                 continue
             (talk.said if reply else talk.asked).add(piece)
             touched[key] = talk
-        for key, talk in touched.items():
+        for talk in touched.values():
             _STEPS[talk.service](talk, records, False)
             self._weigh(talk)
         self._shrink()

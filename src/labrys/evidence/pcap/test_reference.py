@@ -241,12 +241,18 @@ def table(frames: list[tuple[int, bytes]]) -> Counter[tuple[Any, ...]]:
         ):
             flow = None
         if flow is None:
-            flow = {"key": key, "packets": Counter(), "bytes": Counter(), "closing": False, "isn": -1}
+            flow = {
+                "key": key,
+                "packets": Counter(),
+                "bytes": Counter(),
+                "closing": False,
+                "isn": -1,
+            }
             flow["start"] = time
             flows.append(flow)
             open_flows[key] = flow
         flow["seen"] = time
-        if syn:
+        if syn and sequence != flow["isn"]:
             flow["closing"], flow["isn"] = False, sequence
         if seen.protocol == 6 and seen.flags & 5:
             flow["closing"] = True
@@ -309,7 +315,9 @@ def pcapng_of(frames: list[tuple[int, bytes]]) -> bytes:
 def flow_rows(path: Path) -> list[dict[str, Any]]:
     data = path.read_bytes()
     source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    return [row for shape, batch in read(source) for row in batch.to_pylist() if shape == "net.flow"]
+    return [
+        row for shape, batch in read(source) for row in batch.to_pylist() if shape == "net.flow"
+    ]
 
 
 def summed(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -44,7 +44,8 @@ class Hello:
     def protocols(self) -> list[bytes]:
         """The application protocols (RFC 7301)."""
         data = (self.extension(_ALPN) or b"")[2:]
-        found, at = [], 0
+        found: list[bytes] = []
+        at = 0
         while at < len(data) and len(found) < 32:
             found.append(data[at + 1 : at + 1 + data[at]])
             at += 1 + data[at]
@@ -92,7 +93,7 @@ def _numbers(data: bytes) -> list[int]:
 def _extensions(body: bytes, at: int) -> list[tuple[int, bytes]]:
     end = min(at + 2 + int.from_bytes(body[at : at + 2], "big"), len(body))
     at += 2
-    found = []
+    found: list[tuple[int, bytes]] = []
     while at + 4 <= end and len(found) < _MOST_EXTENSIONS:
         kind, length = body[at] << 8 | body[at + 1], body[at + 2] << 8 | body[at + 3]
         found.append((kind, body[at + 4 : at + 4 + length]))

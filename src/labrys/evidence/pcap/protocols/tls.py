@@ -72,7 +72,8 @@ def parse(text: bytes) -> Said:
             encrypted = True
         at += 5 + length
     body = b"".join(flow)
-    messages, at = [], 0
+    messages: list[tuple[int, bytes]] = []
+    at = 0
     while at + 4 <= len(body) and len(messages) < 64:
         length = int.from_bytes(body[at + 1 : at + 4], "big")
         messages.append((body[at], body[at + 4 : at + 4 + length]))
@@ -141,7 +142,8 @@ def _chain(said: Said) -> list[bytes]:
     for kind, body in said.messages:
         if kind != _CERTIFICATE:
             continue
-        found, at = [], 3
+        found: list[bytes] = []
+        at = 3
         while at + 3 <= len(body) and len(found) < 10:
             length = int.from_bytes(body[at : at + 3], "big")
             if at + 3 + length > len(body):

@@ -61,7 +61,8 @@ def tcp(
     """A TCP segment."""
     ack = 1 if flags & ACK else 0
     return (
-        struct.pack(">HHIIBBHHH", source, target, sequence, ack, 0x50, flags, window, 0, 0) + payload
+        struct.pack(">HHIIBBHHH", source, target, sequence, ack, 0x50, flags, window, 0, 0)
+        + payload
     )
 
 
@@ -209,7 +210,9 @@ def client_hello(host: str, session: bytes = b"") -> bytes:
     )  # fmt: skip
     body = b"\x03\x03" + bytes(range(32)) + vector(session, 1)
     body += vector(bytes.fromhex("0a0a13011302c02f"), 2) + b"\x01\x00"
-    body += vector(b"".join(struct.pack(">H", kind) + vector(data, 2) for kind, data in extensions), 2)
+    body += vector(
+        b"".join(struct.pack(">H", kind) + vector(data, 2) for kind, data in extensions), 2
+    )
     return b"\x01" + vector(body, 3)
 
 
@@ -243,7 +246,11 @@ def der(tag: int, *parts: bytes) -> bytes:
 
 def _named(common: str) -> bytes:
     organisation = der(0x31, der(0x30, der(6, b"\x55\x04\x0a"), der(0x0C, b"Example, Inc.")))
-    return der(0x30, organisation, der(0x31, der(0x30, der(6, b"\x55\x04\x03"), der(0x0C, common.encode()))))
+    return der(
+        0x30,
+        organisation,
+        der(0x31, der(0x30, der(6, b"\x55\x04\x03"), der(0x0C, common.encode()))),
+    )
 
 
 def certificate(subject: str, issuer: str) -> bytes:
@@ -270,13 +277,19 @@ def office() -> list[Timed]:
     request = b"GET /a?b=1 HTTP/1.1\r\nHost: www.example.com:80\r\nUser-Agent: test/1\r\n\r\n"
     response = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi"
     packets += connection(request, response, 80)
-    opening = record(22, client_hello("www.example.com")) + record(20, b"\1") + record(22, bytes(40))
+    opening = (
+        record(22, client_hello("www.example.com")) + record(20, b"\1") + record(22, bytes(40))
+    )
     own = certificate("www.example.com", "Example CA")
-    reply = record(22, server_hello() + certificates(own)) + record(20, b"\1") + record(23, bytes(99))
+    reply = (
+        record(22, server_hello() + certificates(own)) + record(20, b"\1") + record(23, bytes(99))
+    )
     packets += connection(opening, reply, 443, begin=BEGIN + 10**9, source=50_001)
     for number, kind in enumerate((8, 0)):
         ends = (CLIENT, SERVER) if kind else (SERVER, CLIENT)
-        packets.append((BEGIN + 2 * 10**9 + number, ethernet(ip(*ends, 1, icmp(kind, 0)), back=not kind)))
+        packets.append(
+            (BEGIN + 2 * 10**9 + number, ethernet(ip(*ends, 1, icmp(kind, 0)), back=not kind))
+        )
     packets.append((BEGIN + 3 * 10**9, ethernet(bytes(28), 0x0806)))
     return packets
 
