@@ -280,7 +280,7 @@ class _Block:
         places = np.maximum.accumulate(np.where(self.syn, np.arange(len(self.syn)), -1))[last]
         synced = places >= self.begin
         made["isn"] = np.where(synced, self.sequence[places], -1)
-        before = self.ended[self.begin] - ((self.flags[self.begin] & (FIN | RST)) > 0)
+        before: Ints = self.ended[self.begin] - ((self.flags[self.begin] & (FIN | RST)) > 0)
         made["closing"] = self.ended[last] > np.where(synced, self.ended[places], before)
 
     def _histories(self, made: Rows) -> None:
