@@ -6,6 +6,7 @@ import numpy as np
 
 from labrys.evidence.pcap.headers import TCP, UDP, Headers
 from labrys.evidence.pcap.packets import Bools, Ints
+from labrys.evidence.pcap.protocols import smb
 
 SERVICES: Final = (
     *("", "dns", "http", "ssl", "ssh", "smb", "krb_tcp", "rdp", "dhcp", "quic", "ntp", "krb"),
@@ -161,3 +162,24 @@ def begins_http(head: Headers, packet: Ints) -> Bools:
     place = np.minimum(np.searchsorted(_HTTP_HEADS, word), len(_HTTP_HEADS) - 1)
     made: Bools = (_HTTP_HEADS[place] == word) & (head.data[packet] + 4 <= head.end[packet])
     return made
+
+
+def begins_smb(head: Headers, packet: Ints) -> Bools:
+    """Whether a payload begins with a message of SMB that is read."""
+    data, wire = head.data[packet], head.wire
+    kind = wire.u32(data + 4)
+    flags = wire.u8(data + 20)
+    command = np.where(kind == 0xFE534D42, wire.u8(data + 16), 0)
+    bulk = (command == smb.WRITE) & (flags & 1 == 1)  # a response to it says nothing
+    new = np.isin(command, smb.COMMANDS) & ~bulk
+    old = (kind == 0xFF534D42) & np.isin(wire.u8(data + 8), smb.OLD_COMMANDS)
+    made: Bools = (new | old) & (data + 36 <= head.end[packet])
+    return made
+
+
+def begins_rpc(head: Headers, packet: Ints) -> Bools:
+    """Whether a payload begins with a call of DCE/RPC, or with one to bind an interface."""
+    data, wire = head.data[packet], head.wire
+    kind = wire.u8(data + 2)
+    made: Bools = (wire.u8(data) == 5) & ((kind == 0) | (kind == 11) | (kind == 14))
+    return made & (data + 24 <= head.end[packet])

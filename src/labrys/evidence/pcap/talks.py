@@ -16,8 +16,8 @@ from labrys.evidence.pcap.flow_rows import Rows
 from labrys.evidence.pcap.flows import Placed
 from labrys.evidence.pcap.headers import TCP, Headers
 from labrys.evidence.pcap.net_flow import PROTOCOL_NAMES
-from labrys.evidence.pcap.packets import Ints
-from labrys.evidence.pcap.protocols import dns, http, tls
+from labrys.evidence.pcap.packets import Bools, Ints
+from labrys.evidence.pcap.protocols import dhcp, dns, http, kerberos, rdp, rpc, smb, ssh, tls
 from labrys.evidence.pcap.talk import Piece, Talk
 from labrys.evidence.records import Records
 
@@ -26,13 +26,13 @@ MOST_BYTES: Final = 64 << 20
 """Conversations kept at a time, and bytes of them; past that the oldest are read as they are."""
 
 _FIRST_PACKETS: Final = {
-    services.HTTP: 12, services.SSL: 14, services.DNS: 8,
+    services.HTTP: 12, services.SSL: 14, services.DNS: 8, services.SSH: 6, services.KRB_TCP: 12,
+    services.RDP: 2,
 }  # fmt: skip
 """How many packets of each side are read at a connection's beginning."""
 _ENOUGH: Final = np.zeros(len(services.SERVICES), np.int64)
 for _code, _count in _FIRST_PACKETS.items():
     _ENOUGH[_code] = _count
-_DATAGRAMS: Final = (services.DNS, services.MDNS, services.LLMNR, services.NBNS)
 
 Step = Callable[[Talk, Records, bool], None]
 Datagram = Callable[[Talk, Records, Piece, bool], None]
@@ -40,13 +40,25 @@ _STEPS: Final[dict[int, Step]] = {
     services.HTTP: http.step,
     services.SSL: tls.step,
     services.DNS: dns.step,
+    services.SSH: ssh.step,
+    services.KRB_TCP: kerberos.step,
+    services.KRB: kerberos.step,
+    services.RDP: rdp.step,
 }
-_READERS: Final[dict[int, Datagram]] = {
+"""Protocols that are read as streams, and those of which something may wait at a flow's end."""
+_DATAGRAMS: Final[dict[int, Datagram]] = {
     services.DNS: dns.datagram,
     services.MDNS: dns.multicast,
     services.LLMNR: dns.multicast,
     services.NBNS: dns.netbios,
+    services.DHCP: dhcp.datagram,
+    services.KRB: kerberos.datagram,
 }
+_PACKETS: Final[dict[int, Datagram]] = {
+    services.SMB: smb.datagram,
+    services.DCE_RPC: rpc.datagram,
+}
+"""Protocols over TCP that are read packet by packet, wherever one begins like a message."""
 
 
 class Talks:
@@ -81,8 +93,9 @@ class Talks:
             if talk.done:
                 continue
             piece = Piece(sequence, raw[begin:end], time, offset, number + base)
-            if not stream:
-                _READERS[talk.service](talk, records, piece, reply)
+            alone = (_PACKETS if stream else _DATAGRAMS).get(talk.service)
+            if alone is not None:
+                alone(talk, records, piece, reply)
                 continue
             (talk.said if reply else talk.asked).add(piece)
             touched[key] = talk
@@ -132,6 +145,13 @@ class Talks:
                     break
 
 
+_BEGINS: Final[dict[int, Callable[[Headers, Ints], Bools]]] = {
+    services.HTTP: services.begins_http,
+    services.SMB: services.begins_smb,
+    services.DCE_RPC: services.begins_rpc,
+}
+
+
 def _chosen(head: Headers, placed: Placed) -> Ints:
     """Places in `placed` of the packets to read."""
     packet = placed.packet
@@ -140,8 +160,10 @@ def _chosen(head: Headers, placed: Placed) -> Ints:
     at = np.flatnonzero(has)
     packet, service = packet[at], service[at]
     tcp = head.protocol[packet] == TCP
-    wanted = np.where(tcp, placed.rank[at] < _ENOUGH[service], np.isin(service, _DATAGRAMS))
-    wanted |= tcp & (service == services.HTTP) & services.begins_http(head, packet)
+    wanted = np.where(tcp, placed.rank[at] < _ENOUGH[service], np.isin(service, list(_DATAGRAMS)))
+    for code, begins in _BEGINS.items():
+        mine = np.flatnonzero(tcp & (service == code))
+        wanted[mine] |= begins(head, packet[mine])
     return at[wanted]
 
 
