@@ -151,14 +151,19 @@ def own_hosts(pairs: Any) -> Any:
     return talkers.filter(talkers.reached >= 8).select("src").union(inside, distinct=True)
 
 
-def with_samples(found: Any, rows: Any, keys: tuple[str, ...]) -> Any:
-    """What was found, once for each of its first records: `_id`, `_source`, `_offset`, …"""
+def with_samples(found: Any, rows: Any, keys: tuple[str, ...], first: str = "") -> Any:
+    """What was found, once for each of its first records: `_id`, `_source`, `_offset`, …
+
+    `first` is a column of the rows: those where it is highest come before the others.
+    """
     import ibis
 
-    chosen = rows.select(*RECORD, *keys).semi_join(found.select(*keys), list(keys))
-    order = ibis.window(group_by=list(keys), order_by=[chosen._time, chosen._id])
+    names = (*RECORD, *keys, *((first,) if first else ()))
+    chosen = rows.select(*dict.fromkeys(names)).semi_join(found.select(*keys), list(keys))
+    best = [chosen[first].desc()] if first else []
+    order = ibis.window(group_by=list(keys), order_by=[*best, chosen._time, chosen._id])
     numbered = chosen.mutate(number=ibis.row_number().over(order))
-    first = numbered.filter(numbered.number < MOST_SAMPLES).drop("number")
-    return first.inner_join(found, list(keys)).select(
+    kept = numbered.filter(numbered.number < MOST_SAMPLES).select(*RECORD, *keys)
+    return kept.inner_join(found, list(keys)).select(
         *RECORD, *(found[name] for name in found.columns)
     )
