@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from labrys.detect.network.testing import DAY, HOUR, ME, THERE, find, flow, refused, told
+from labrys.detect.network.testing import DAY, HOUR, ME, THERE, Event, find, flow, refused, told
 from labrys.ocsf.schema import Severity
 
 INFO, LOW, MEDIUM, HIGH = (int(level) for level in list(Severity)[:4])
