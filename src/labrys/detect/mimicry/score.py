@@ -12,6 +12,7 @@ from labrys.ocsf.schema import Severity
 ID: Final = "mimicry"
 ALERT: Final = 0.6
 SHOWN: Final = 0.25
+MOST_BLANK: Final = 10
 _WEIGHTS: Final = {
     "ssh": 0.3,
     "irc": 0.4,
@@ -39,19 +40,46 @@ def score(rows: pa.Table) -> pa.Table:
 
 
 def _findings(rows: pa.Table) -> Iterator[Found]:
+    blank: dict[str, list[dict[str, Any]]] = {}
     for records in grouped(rows, KEYS):
+        if records[0]["service"] == "?":
+            blank.setdefault(records[0]["src"], []).append(records[0])
+            continue
         signals = list(judge(records[0]))
         total = joined(signals)
         if total >= SHOWN:
             yield _found(records[0], signals, total, records)
+    for firsts in blank.values():
+        yield _blank(firsts)
+
+
+def _blank(firsts: Sequence[dict[str, Any]]) -> Found:
+    """What speaks no TLS where it should, told once for each source: broken calls look like it."""
+    row = firsts[0]
+    return Found(
+        rule="mimicry.unknown",
+        title="Flows on TLS's port that speak no TLS",
+        severity=Severity.INFORMATIONAL,
+        confidence=20,
+        key=(row["src"],),
+        start=min(each["first"] for each in firsts),
+        end=max(each["last"] for each in firsts),
+        entities=(
+            ("ip", row["src"], "source"),
+            *(("ip", each["dst"], "destination") for each in firsts[:MOST_BLANK]),
+        ),
+        signals=(Signal("destinations", f"{len(firsts)} without a handshake", 0.25),),
+        techniques=("T1001.003", "T1095"),
+        advice=_ADVICE,
+        records=firsts[:MOST_BLANK],
+    )
 
 
 def judge(row: Row) -> Iterator[Signal]:
     """What speaks for a disguise."""
     service, port = row["service"], row["port"]
-    told = "nothing that TLS would say" if service == "?" else f"{service} on port {port}"
-    yield Signal("protocol", told, _WEIGHTS.get(service, 0.2))
-    if row["common"] and service != "?":
+    yield Signal("protocol", f"{service} on port {port}", _WEIGHTS.get(service, 0.2))
+    if row["common"]:
         yield Signal("port", "one that is open everywhere", 0.45)
     if service == "irc":
         if port not in EXPECTED["irc"]:
@@ -65,20 +93,17 @@ def judge(row: Row) -> Iterator[Signal]:
 def _found(
     row: Row, signals: Sequence[Signal], total: float, records: Sequence[dict[str, Any]]
 ) -> Found:
-    unknown = row["service"] == "?"
     return Found(
-        rule="mimicry.unknown" if unknown else "mimicry.port",
-        title="A flow on TLS's port that speaks no TLS"
-        if unknown
-        else "A protocol on a port that is not its own",
-        severity=Severity.MEDIUM if total >= ALERT and not unknown else Severity.LOW,
+        rule="mimicry.port",
+        title="A protocol on a port that is not its own",
+        severity=Severity.MEDIUM if total >= ALERT else Severity.LOW,
         confidence=round(100 * total),
         key=(row["src"], row["dst"], str(row["port"]), row["service"]),
         start=row["first"],
         end=row["last"],
         entities=(("ip", row["src"], "source"), ("ip", row["dst"], "destination")),
         signals=signals,
-        techniques=("T1001.003", "T1095") if unknown else ("T1571", "T1001.003"),
+        techniques=("T1571", "T1001.003"),
         advice=_ADVICE,
         records=records,
     )

@@ -3,7 +3,7 @@ import pytest
 from labrys.detect.network.testing import HOUR, ME, THERE, Event, find, flow, told
 from labrys.ocsf.schema import Severity
 
-LOW, MEDIUM = int(Severity.LOW), int(Severity.MEDIUM)
+INFO, LOW, MEDIUM = (int(level) for level in list(Severity)[:3])
 
 
 def shaken(count: int) -> list[Event]:
@@ -35,10 +35,10 @@ def test_irc_that_returns_again_and_again() -> None:
     assert told("mimicry", calls[:2]) == [("mimicry.port", LOW)]
 
 
-def test_no_tls_on_its_port_is_low_and_only_where_tls_is_seen() -> None:
+def test_no_tls_on_its_port_is_told_once_and_only_where_tls_is_seen() -> None:
     blank = [flow(n * 1000) for n in range(5)]
     assert told("mimicry", blank) == []
-    assert told("mimicry", [*blank, *shaken(9)]) == [("mimicry.unknown", LOW)]
+    assert told("mimicry", [*blank, *shaken(9)]) == [("mimicry.unknown", INFO)]
 
 
 @pytest.mark.parametrize(

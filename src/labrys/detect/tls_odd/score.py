@@ -33,11 +33,13 @@ def _findings(rows: pa.Table) -> Iterator[Found]:
         total = joined(signals)
         if total >= ALERT:
             yield _found(records[0], signals, total, records)
-        elif total >= QUIET:
+        elif total >= QUIET and (records[0]["selfmade"] or records[0]["untouched"]):
             quiet.setdefault(records[0]["src"], []).append((total, records))
     for several in quiet.values():
         several.sort(key=lambda one: -one[0])
-        chosen = several[:5]
+        # One maker's servers, all alike, say no more than one of them.
+        alike = {group[0]["subject"]: (total, group) for total, group in reversed(several)}
+        chosen = sorted(alike.values(), key=lambda one: -one[0])[:5]
         signals = [
             Signal(f"server {records[0]['dst']}", _said(records[0]), round(total, 3))
             for total, records in chosen

@@ -56,6 +56,22 @@ def test_two_handmade_servers_say_what_one_does_not() -> None:
     assert told("tls_odd", [one, two]) == [("tls_odd.host", MEDIUM)]
 
 
+def test_a_makers_own_authority_is_no_alert() -> None:
+    events = [
+        shake(
+            f"a{n}.maker.example",
+            None,
+            None,
+            dst=f"198.51.{n}.1",
+            status_detail="unable to get local issuer certificate",
+        )
+        for n in range(9)
+    ]
+    assert told("tls_odd", events) == []
+    alike = [shake(None, "CN=maker", "CN=maker", dst=f"198.51.{n}.1") for n in range(9)]
+    assert told("tls_odd", alike) == [("tls_odd.server", LOW)]
+
+
 @pytest.mark.parametrize(
     "event",
     [
