@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import labrys
-from labrys.cli import exceptions, judge, rules
+from labrys.cli import exceptions, judge, respond, rules
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
 from labrys.cli.hunt import command as hunt
@@ -44,6 +44,7 @@ app.command("hunt")(hunt)
 app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(judge.app, name="judge")
+app.add_typer(respond.app, name="respond")
 app.add_typer(rules.app, name="rules")
 app.command("demo")(demo)
 app.command("doctor")(doctor)
