@@ -69,6 +69,8 @@ class Part:
     start: int
     end: int
     shown_before: int
+    head: tuple[int, int] | None = None
+    """Where in the file header lines are that replace those seen before."""
 
     def place(self, offsets: Ints) -> Ints:
         """Offsets in what the reader was shown as offsets in the file; below 0 before the piece."""
@@ -117,7 +119,8 @@ def part(stream: BinaryIO, name: str, chosen: Format, piece: Piece, modified: in
     shown = _shown_before(stream, chosen, piece)
     whole = shown + data[:size]
     source = _Shown(_NOWHERE, name, _NOBODY, len(whole), modified, data=whole)
-    return Part(source, piece.start, piece.start + size, len(shown))
+    head = later_head(data[:size], piece.start) if chosen.replays == "head" else None
+    return Part(source, piece.start, piece.start + size, len(shown), head)
 
 
 def _shown_before(stream: BinaryIO, chosen: Format, piece: Piece) -> bytes:

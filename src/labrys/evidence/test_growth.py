@@ -63,7 +63,7 @@ def pieced(chosen: Format, path: Path, content: bytes, cuts: list[int]) -> list[
         found += got
         number += sum(batch.num_rows for _, batch in got)
         start, link = made.end, links.at(made.end)
-        head = growth.later_head(content[made.start : made.end], made.start) or head
+        head = made.head or head
     assert start == len(content)
     return rows(found)
 

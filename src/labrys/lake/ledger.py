@@ -16,7 +16,7 @@ from labrys.errors import LabrysError
 from labrys.lake.segment import Place, Written
 
 VERSION: Final = 1
-STATES: Final = ("done", "partial", "duplicate", "failed", "unknown")
+STATES: Final = ("done", "partial", "duplicate", "failed", "unknown", "growing")
 _SOURCE: Final = (
     *("name", "path", "size", "mtime_ns", "inode", "digest", "format", "version"),
     *("state", "batches", "rows", "unparsed", "problems", "same_as", "superseded_by"),
@@ -53,7 +53,8 @@ class SourceRow:
 
     `state`: `done`; `partial` (resume after `batches`); `duplicate` (the same content as
     `same_as`, not read); `failed` (`problems` says why; what was read before stays); `unknown`
-    (no format claims it). `path` is absolute, or "" for what was inside an archive.
+    (no format claims it); `growing` (read up to `size`, and watched: `digest` is then that of the
+    content up to there, see `evidence.growth`). `path` is absolute, or "" for what was inside an archive.
     `superseded_by` is the digest of a newer content of the same file: both stay in the case.
     """
 
@@ -221,6 +222,11 @@ class Ledger:
             )
 
     def _put_source(self, source: SourceRow) -> None:
+        if source.state == "growing":
+            self._db.execute(
+                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?",
+                (source.name, source.digest),
+            )
         have = self._db.execute(
             "SELECT state FROM sources WHERE name = ? AND digest = ?", (source.name, source.digest)
         ).fetchone()
