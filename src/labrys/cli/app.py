@@ -11,6 +11,7 @@ from labrys.cli.doctor import command as doctor
 from labrys.cli.hunt import command as hunt
 from labrys.cli.incidents import command as incidents
 from labrys.cli.scan import command as scan
+from labrys.cli.watch import command as watch
 
 app = typer.Typer(
     name="labrys",
@@ -40,6 +41,7 @@ def options(
 
 
 app.command("scan")(scan)
+app.command("watch")(watch)
 app.command("hunt")(hunt)
 app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")

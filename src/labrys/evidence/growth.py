@@ -25,12 +25,14 @@ import pyarrow.compute as pc
 from labrys.evidence.records import Shaped, Source
 from labrys.evidence.registry import Format
 
+CHAIN: Final = "lines:"
+"""What digests that are of a chain begin with."""
 MOST: Final = 8 << 20
 """A piece has at most so many bytes."""
 _FIRST: Final = 1 << 10
-_FINE: Final = 64
+_FINE: Final = 256
 """So many blocks of `_FIRST` bytes; those after them are of `_COARSE`."""
-_COARSE: Final = 16 << 10
+_COARSE: Final = 64 << 10
 _BEGUN: Final = _FIRST * _FINE
 _LINE: Final = 1 << 20
 _HEAD: Final = 4 << 10
@@ -43,13 +45,24 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A content that was read before: its bytes, digest (SHA-256, or `Links.upto`), records."""
+
+    size: int
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """What to read of a file: from `start`, of which `number` records come before, to `end`.
 
     `link` is the chain's digest where the block of `start` begins (empty: to be computed); `head`
     where header lines are that replaced those the file begins with; `format` is empty while it is
     not known.
-    `last`: nothing follows soon, so that what may be half a record is read as well.
+    `last`: nothing follows soon, so that records end where lines do (`line`); nothing follows at
+    all, so that the last line ends where the file does (`end`).
+    `known` are contents that were read before, of which one may be the beginning of this file.
     """
 
     start: int
@@ -58,7 +71,8 @@ class Piece:
     link: bytes = b""
     head: tuple[int, int] = (0, 0)
     format: str = ""
-    last: bool = False
+    last: str = ""
+    known: tuple["Known", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,9 @@ def part(stream: BinaryIO, name: str, chosen: Format, piece: Piece, modified: in
     """
     stream.seek(piece.start)
     data = stream.read(min(MOST, piece.end - piece.start))
-    size = len(data) if piece.last and piece.start + len(data) >= piece.end else chosen.whole(data)
+    size = chosen.whole(data)
+    if piece.last and piece.start + len(data) >= piece.end:
+        size = len(data) if piece.last == "end" else data.rfind(b"\n") + 1
     if not size:
         if len(data) < MOST:
             return None
@@ -181,6 +197,35 @@ def named(found: Iterable[Shaped], chosen: Format, links: "Links") -> Iterator[S
         yield shape, links.named(batch, chosen, _numbers(batch))
 
 
+def after(begin: int, found: Iterable[Shaped]) -> Iterator[Shaped]:
+    """Only the records that begin at `begin` or later."""
+    for shape, batch in found:
+        mine = _ints(batch, "_offset") >= begin if begin else None
+        if mine is None or mine.all():
+            yield shape, batch
+        else:  # also where it is empty now: a reader's batches are counted
+            yield shape, batch.filter(pa.array(mine))
+
+
+def begun(stream: BinaryIO, links: "Links", size: int, known: Iterable[Known]) -> Known | None:
+    """The longest of the known contents with which a file of `size` bytes begins, if any."""
+    for one in sorted(known, key=lambda each: -each.size):
+        if 0 < one.size <= size and _digest_of(stream, links, one) == one.digest:
+            return one
+    return None
+
+
+def _digest_of(stream: BinaryIO, links: "Links", one: Known) -> str:
+    if one.digest.startswith(CHAIN):
+        return links.upto(one.size)
+    stream.seek(0)
+    digest, left = sha256(), one.size
+    while left and (data := stream.read(min(left, 1 << 20))):
+        digest.update(data)
+        left -= len(data)
+    return digest.hexdigest()
+
+
 class Links:
     """The chain over a file's blocks, made as far as it is asked for; the file must not shrink."""
 
@@ -195,9 +240,9 @@ class Links:
         return self._known[_block(place) - self._begin]
 
     def upto(self, end: int) -> str:
-        """What identifies the content from the beginning to `end`, in hex."""
+        """What identifies the content from the beginning to `end`."""
         begin = _begin(_block(end))
-        return f"{self.at(end).hex()}{self._digest(self.at(end), begin, end).hex()[:_NAME]}"
+        return f"{CHAIN}{self.at(end).hex()}{self._digest(self.at(end), begin, end).hex()[:_NAME]}"
 
     def named(self, batch: pa.RecordBatch, chosen: Format, numbers: Ints) -> pa.RecordBatch:
         """The batch with `_id` as the module says."""

@@ -52,7 +52,7 @@ def pieced(chosen: Format, path: Path, content: bytes, cuts: list[int]) -> list[
     """Read with what is there after each cut, as a watcher would."""
     found, start, number, link, head = [], 0, 0, b"", (0, 0)
     for end in [*sorted(cuts), len(content)]:
-        last = end == len(content)
+        last = "end" if end == len(content) else ""
         stream = BytesIO(content[:end])
         piece = Piece(start, end, number, link, head, chosen.id, last)
         made = part(stream, path.name, chosen, piece, MODIFIED)
@@ -140,11 +140,24 @@ def test_logs_that_differ_have_other_ids_from_there_on() -> None:
 
 
 def test_a_link_found_before_spares_the_way_from_the_beginning() -> None:
-    for place in (0, 1, 1023, 1024, 65_535, 65_536, 65_537, 200_000, len(LONG)):
+    for place in (0, 1, 1023, 1024, 262_143, 65_536, 65_537, 200_000, len(LONG)):
         first = Links(BytesIO(LONG))
         again = Links(BytesIO(LONG), place, first.at(place))
         assert again.at(len(LONG)) == first.at(len(LONG))
         assert again.upto(len(LONG)) == first.upto(len(LONG))
+
+
+def test_what_was_read_before_is_found_by_its_content() -> None:
+    stream, size = BytesIO(LONG), len(LONG)
+    known = [
+        growth.Known(end, Links(stream).upto(end), end) for end in (100, 70_000, 200_000, 10)
+    ] + [growth.Known(5_000, sha256(LONG[:5_000]).hexdigest(), 5)]
+    found = growth.begun(stream, Links(stream), size, known)
+    assert found == max(known, key=lambda each: each.size)
+    other = BytesIO(LONG[:6_000] + b"x" + LONG[6_001:])
+    assert growth.begun(other, Links(other), size, known) == known[-1]
+    assert growth.begun(other, Links(other), 200, known) == known[0]
+    assert growth.begun(BytesIO(b"x" * size), Links(BytesIO(b"x" * size)), size, known) is None
 
 
 def test_what_identifies_a_content_changes_with_each_byte() -> None:
@@ -171,7 +184,7 @@ def test_what_can_be_read_in_pieces(name: str, head: bytes, answer: bool) -> Non
 def test_half_a_line_waits_and_a_giant_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     content = log(1)[:-1]
     assert part(BytesIO(content), "a", SYSLOG, Piece(0, len(content)), 0) is None
-    made = part(BytesIO(content), "a", SYSLOG, Piece(0, len(content), last=True), 0)
+    made = part(BytesIO(content), "a", SYSLOG, Piece(0, len(content), last="end"), 0)
     assert made is not None
     assert made.end == len(content)
     monkeypatch.setattr(growth, "MOST", 40)

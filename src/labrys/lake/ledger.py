@@ -194,6 +194,34 @@ class Ledger:
                 )
         return numbers
 
+    def replace(
+        self,
+        old: Sequence[int],
+        new: tuple[str, Written],
+        found: Iterable[Found],
+    ) -> int:
+        """Put one segment in the place of several, with what was found in them; its number.
+
+        What was found in the whole lake stays true: the records are the same.
+        """
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            before = self.generation()
+            number = self._add_segment(*new)
+            marks = [(each,) for each in old]
+            for name, column in (("segments", "id"), ("places", "segment"), ("found", "segment")):
+                query = f"DELETE FROM {name} WHERE {column} = ?"  # noqa: S608 our own words
+                self._db.executemany(query, marks)
+            self._db.executemany(
+                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?)",
+                [(number, i.detector, i.digest, i.file, i.rows, number) for i in found],
+            )
+            self._db.execute(
+                "UPDATE found SET generation = ? WHERE segment = 0 AND generation = ?",
+                (number, before),
+            )
+        return number
+
     def generation(self) -> int:
         """A number that grows with every segment."""
         return int(self._db.execute("SELECT coalesce(max(id), 0) FROM segments").fetchone()[0])
@@ -224,8 +252,9 @@ class Ledger:
     def _put_source(self, source: SourceRow) -> None:
         if source.state == "growing":
             self._db.execute(
-                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?",
-                (source.name, source.digest),
+                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?"
+                " AND inode = ? AND size <= ?",
+                (source.name, source.digest, source.inode, source.size),
             )
         have = self._db.execute(
             "SELECT state FROM sources WHERE name = ? AND digest = ?", (source.name, source.digest)

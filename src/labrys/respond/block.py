@@ -12,7 +12,7 @@ from labrys.errors import LabrysError
 from labrys.lake.case import Case
 from labrys.respond.facts import Facts, facts
 from labrys.respond.guards import Limits, Names, Refusal, capped, known_address, refused
-from labrys.respond.indicators import Indicator, indicators
+from labrys.respond.indicators import Indicator, indicators, inside
 from labrys.respond.ledger import Block, lately, now
 from labrys.triage.identity import is_system_file
 
@@ -81,8 +81,11 @@ def plan(
     """
     ours = lru_cache(65_536)(partial(known_address, own=policy.own))
     found = indicators(findings.to_pylist(), incidents, ours, is_system_file)
+    at = now()
+    active = {(each.kind, each.value) for each in there if each.active(at)}
     if known is None:
-        known = facts(case, _values(found, "ip"), _values(found, "domain"))
+        asked = [each for each in found if (each.kind, each.value) not in active]
+        known = facts(case, _values(asked, "ip"), _values(asked, "domain"))
     if known.own:  # now that it is known which end is ours
         mine = frozenset(known.own)
         found = indicators(
@@ -93,8 +96,6 @@ def plan(
     ]
     no = [verdict for _, verdict in verdicts if verdict is not None]
     good = [each for each, verdict in verdicts if verdict is None]
-    at = now()
-    active = {(each.kind, each.value) for each in there if each.active(at)}
     held = [each for each in good if (each.kind, each.value) in active]
     new = [each for each in good if (each.kind, each.value) not in active]
     new, over = capped(new, len(active), lately(there, at), policy.limits)
@@ -132,4 +133,6 @@ def _begins(uid: str, name: str) -> bool:
 
 
 def _values(found: Iterable[Indicator], kind: str) -> list[str]:
-    return [each.value for each in found if each.kind == kind]
+    """The values of a kind that the evidence must be asked about."""
+    mine = [each.value for each in found if each.kind == kind]
+    return [value for value in mine if kind != "ip" or not inside(value)]

@@ -38,6 +38,8 @@ def facts(case: Case, addresses: Sequence[str], domains: Sequence[str]) -> Facts
     """What the records of the case say of these addresses and names."""
     known, names = sorted(set(addresses))[:MOST], sorted(set(domains))[:MOST]
     unknown = frozenset((*addresses, *domains)) - {*known, *names}
+    if not known and not names:
+        return Facts()
     engine = connect(case)
     try:
         own = dict.fromkeys(_devices(engine, known), "a host of ours has it")

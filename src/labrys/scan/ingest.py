@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from labrys.detect.contract import RowDetector
 from labrys.errors import LabrysError
+from labrys.evidence.growth import CHAIN, Known
 from labrys.evidence.unpack.limits import Limits, Problem
 from labrys.evidence.unpack.walk import discover, text
 from labrys.lake.case import Case, Result
@@ -79,14 +80,14 @@ def ingest(
     """
     session = Session(case, reading, detectors, watch)
     bounds = Bounds(case.spool, reading.limits, reading.memory)
-    files = list(session.to_read(discover(paths), tuple(_own_names(case.path, paths))))
+    files = list(session.to_read(discover(paths), tuple(own_names(case.path, paths))))
     watch.found_files(len(files), sum(size for _, _, size in files))
     if not files:
         session.flush()
         return frozenset(session.names)
     pool = Pool(min(reading.jobs, len(files)), bounds, reading.stall_seconds)
     try:
-        for message, reply in pool.read(files):
+        for message, reply in pool.read(files, grown_before(case)):
             if isinstance(message, Offer):
                 reply.skip = session.offered(message)
             elif isinstance(message, Round):
@@ -100,6 +101,15 @@ def ingest(
     finally:
         pool.close()
     return frozenset(session.names)
+
+
+def grown_before(case: Case) -> tuple[Known, ...]:
+    """The contents of files that were read in pieces: others may begin with them."""
+    return tuple(
+        Known(row.size, row.digest, row.rows)
+        for row in case.sources()
+        if row.digest.startswith(CHAIN)
+    )
 
 
 class Session:
@@ -152,12 +162,20 @@ class Session:
             self._files[name] = _file_row(item, name, stat)
             yield str(item), name, stat.st_size
 
-    def expect(self, row: SourceRow, *, growing: bool = False) -> None:
-        """Workers will speak of this file (`_file_row`), or of how it has grown."""
+    @property
+    def gathered(self) -> bool:
+        """Whether there is something to commit."""
+        return bool(self._gathered.rows or self._changed)
+
+    def expect(self, row: SourceRow, *, growing: bool = False, anew: bool = False) -> None:
+        """Workers will speak of this file, or of how it has grown; `anew`: from its beginning."""
         self.names.add(row.name)
         self._files[row.name] = row
         if growing:
             self._plain.add(row.name)
+            before = self._growing.pop(row.name, None) if anew else None
+            if before is not None and before.state == "growing":  # that content is complete
+                self._changed[before.name, before.digest] = replace(before, state="done")
             self._growing.setdefault(row.name, row)
         else:
             self._plain.discard(row.name)
@@ -185,6 +203,9 @@ class Session:
             state="partial",
         )
         row = self._case.entry(asked)
+        if offer.begin == offer.size and offer.same:
+            before = self._case.named(offer.same)
+            row = replace(asked, state="duplicate", same_as=before)
         self.names.add(row.name)
         if row.state != "partial":
             self._changed[row.name, row.digest] = row
@@ -334,7 +355,7 @@ def search(detector: RowDetector, tables: Iterable[tuple[str, pa.Table]]) -> lis
     return results
 
 
-def _own_names(case: Path, paths: Sequence[Path]) -> Iterable[str]:
+def own_names(case: Path, paths: Sequence[Path]) -> Iterable[str]:
     """What files in the case's own folder are called, if it lies among the evidence."""
     real = os.path.realpath(case)
     for path in paths:

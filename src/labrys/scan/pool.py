@@ -10,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 import msgspec
 
+from labrys.evidence.growth import Known
 from labrys.evidence.unpack.limits import Problem
 from labrys.scan.wire import Beat, Idle, Offer, Opening, Round, Unread, Whole, decode
 from labrys.scan.worker import Bounds, Task, serve
@@ -72,12 +73,14 @@ class Pool:
         theirs.close()
         return _Worker(process, ours, heard=time.monotonic())
 
-    def read(self, files: Iterable[tuple[str, str, int]]) -> Iterator[tuple[Message, Reply]]:
+    def read(
+        self, files: Iterable[tuple[str, str, int]], known: tuple[Known, ...] = ()
+    ) -> Iterator[tuple[Message, Reply]]:
         """Everything the workers say about (path, name, size) files, until all are read.
 
         An `Offer` is answered with what the caller has left in the `Reply` beside it.
         """
-        queue = deque(_tasks(files))
+        queue = deque(replace(task, known=known) for task in _tasks(files))
         while queue or self.busy:
             yield from self.pump(queue, 1.0)
 
@@ -157,12 +160,13 @@ class Pool:
         blamed = worker.open_source or file
         yield Problem(blamed, -1, f"reader {reason}"), Reply()
         rest = tuple(each for each in left if each[1] != file)
-        if rest:
-            queue.appendleft(Task(rest, pieces=task.pieces if task is not None else {}))
+        if rest and task is not None:
+            queue.appendleft(replace(task, files=rest))
         if task is not None and blamed != file:
             skip = task.skip | {blamed}
             if len(skip) < _TRIES:
-                queue.appendleft(Task(tuple(each for each in left if each[1] == file), skip))
+                again = tuple(each for each in left if each[1] == file)
+                queue.appendleft(replace(task, files=again, skip=skip))
             else:
                 reason = f"its readers failed {len(skip)} times: the rest of it was not read"
                 yield Problem(file, -1, reason), Reply()

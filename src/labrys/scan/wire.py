@@ -15,7 +15,10 @@ class Opening(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The worker asks: shall I read this? Answered by how many batches to skip, or None for no."""
+    """The worker asks: shall I read this? Answered by how many batches to skip, or None for no.
+
+    `begin`: so many of its bytes were read before, as the content of digest `same`.
+    """
 
     file: str
     name: str
@@ -23,6 +26,8 @@ class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True):
     size: int
     format: str
     version: int
+    begin: int = 0
+    same: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,7 @@ It talks to its parent over one pipe (`wire`). What it has not yet sent as a `Ro
 import os
 import resource
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 
 from labrys.evidence import growth
-from labrys.evidence.growth import Links, Piece
+from labrys.evidence.growth import Known, Links, Piece
 from labrys.evidence.records import UNPARSED, Shaped, Source
 from labrys.evidence.registry import SNIFF_BYTES, Format, choose, formats
 from labrys.evidence.unpack.archive import discard, open_sources
@@ -45,12 +45,14 @@ _BEAT_SECONDS: Final = 0.2
 class Task:
     """Files to read in one go; `skip` names sources that broke a reader before.
 
-    Of the files named in `pieces` only that piece is read.
+    Of the files named in `pieces` only that piece is read; what a file has in common with one of
+    the contents `known` is not read again.
     """
 
     files: tuple[tuple[str, str], ...]  # path, name as the user gave it
     skip: frozenset[str] = frozenset()
     pieces: Mapping[str, Piece] = field(default_factory=dict)
+    known: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def serve(pipe: Connection, bounds: Bounds) -> None:
                 if (piece := task.pieces.get(name)) is not None:
                     _read_piece(state, Path(path), name, piece)
                 else:
-                    _read_file(state, Path(path), name, task.skip)
+                    _read_file(state, Path(path), name, task)
                 state.finished.append(name)
             _send_round(state)
             state.tell(Idle())
@@ -108,7 +110,7 @@ def _limit(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> None:
+def _read_file(state: _State, path: Path, name: str, task: Task) -> None:
     spool, limits = state.bounds.spool, state.bounds.limits
     state.tell(Opening(name))
     try:
@@ -116,8 +118,8 @@ def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> No
             if isinstance(item, Problem):
                 state.unread(item.name, item.offset, item.reason)
             else:
-                if item.name not in skip:
-                    _read_source(state, name, item)
+                if item.name not in task.skip:
+                    _read_source(state, name, item, task.known)
                     if item.name != name:  # an archive, in which the next is looked for
                         state.tell(Opening(name))
                 discard(item, spool)
@@ -125,7 +127,7 @@ def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> No
         state.unread(name, -1, f"cannot be read: {_say(error)}")
 
 
-def _read_source(state: _State, file: str, source: Source) -> None:
+def _read_source(state: _State, file: str, source: Source, known: Sequence[Known]) -> None:
     """Offer one source and, if wanted, read it to its end."""
     if source.size == 0:
         state.unread(source.name, 0, "empty file")
@@ -140,16 +142,23 @@ def _read_source(state: _State, file: str, source: Source) -> None:
     if chosen is None:
         state.unread(source.name, 0, "no reader knows this format")
         return
-    state.tell(Offer(file, source.name, source.digest, source.size, chosen.id, chosen.version))
-    skip = state.pipe.recv()
-    if skip is None:
-        return
-    if not growth.grows(chosen, head):
-        _read_records(state, source, chosen, skip, chosen.read(source))
-        return
     with source.open() as stream:
-        named = growth.named(chosen.read(source), chosen, Links(stream))
-        _read_records(state, source, chosen, skip, named)
+        in_pieces, links = growth.grows(chosen, head), Links(stream)
+        before = growth.begun(stream, links, source.size, known) if in_pieces else None
+        begin, same = (before.size, before.digest) if before is not None else (0, "")
+        state.tell(
+            Offer(
+                *(file, source.name, source.digest, source.size),
+                *(chosen.id, chosen.version, begin, same),
+            )
+        )
+        skip = state.pipe.recv()
+        if skip is None:
+            return
+        found: Iterable[Shaped] = chosen.read(source)
+        if in_pieces:
+            found = growth.after(begin, growth.named(found, chosen, links))
+        _read_records(state, source, chosen, skip, found)
 
 
 def _read_records(
@@ -198,11 +207,25 @@ def _read_piece(state: _State, path: Path, name: str, piece: Piece) -> None:
                 state.tell(Whole(name))
                 return
             modified = os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
+            links = Links(stream, piece.start, piece.link)
+            if piece.known and (one := growth.begun(stream, links, piece.end, piece.known)):
+                _note_known(state, name, chosen, one, links)
+                return
             part = growth.part(stream, name, chosen, piece, modified)
             if part is not None:
-                _read_part(state, chosen, part, Links(stream, piece.start, piece.link), piece)
+                _read_part(state, chosen, part, links, piece)
     except (OSError, MemoryError) as error:
         state.unread(name, piece.start, f"cannot be read: {_say(error)}")
+
+
+def _note_known(state: _State, name: str, chosen: Format, one: Known, links: Links) -> None:
+    """The file begins with what was read before: say so, and that the rest can be read."""
+    state.grown.append(
+        Grown(
+            *(name, one.size, one.rows, links.at(one.size), (0, 0), links.upto(one.size)),
+            *(chosen.id, chosen.version, 0),
+        )
+    )
 
 
 def _format(stream: BinaryIO, name: str, piece: Piece) -> Format | None:
