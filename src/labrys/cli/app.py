@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 import labrys
-from labrys.cli import exceptions, judge, mail, rules
+from labrys.cli import exceptions, judge, mail, respond, rules
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
 from labrys.cli.duel import command as duel
 from labrys.cli.hunt import command as hunt
 from labrys.cli.incidents import command as incidents
 from labrys.cli.scan import command as scan
+from labrys.cli.watch import command as watch
 
 app = typer.Typer(
     name="labrys",
@@ -41,10 +42,12 @@ def options(
 
 
 app.command("scan")(scan)
+app.command("watch")(watch)
 app.command("hunt")(hunt)
 app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(judge.app, name="judge")
+app.add_typer(respond.app, name="respond")
 app.add_typer(rules.app, name="rules")
 app.add_typer(mail.app, name="mail")
 app.command("demo")(demo)

@@ -69,7 +69,7 @@ def command(
         paths=tuple(paths),
         rules=(*own, *(Path(folder) for folder in settings.rules), *(rules or [])),
         placeholders=read_lists(lists),
-        only=_known_detectors(only),
+        only=known_detectors(only),
         engine=settings.engine,
         engine_memory=settings.engine_memory,
         decisions=settings.decisions,
@@ -122,7 +122,8 @@ def reading(settings: "Settings") -> "Reading":
     )
 
 
-def _known_detectors(only: list[str] | None) -> tuple[str, ...]:
+def known_detectors(only: list[str] | None) -> tuple[str, ...]:
+    """The detectors that were named, all of which there must be."""
     if not only:
         return ()
     from labrys.detect.registry import detectors

@@ -46,6 +46,10 @@ class Format:
     an archive of a known kind; asked where no format knows the content."""
     generic: bool = False
     """Whether it is for what no other knows: it never answers more than `UNSURE`."""
+    grows: str = ""
+    """How files of it grow: `lines`, `objects` (of JSON, one a line); empty: they do not."""
+    replays: str = ""
+    """What a reader of a later piece must see again: the `head` of the file, the `last` lines."""
 
     def sniff(self, head: bytes, name: str) -> float:
         """How surely `head`, the first bytes of a file called `name`, is this format: 0 to 1."""
@@ -55,6 +59,14 @@ class Format:
         """The source's events in bounded memory; a bad record becomes an `unparsed` row."""
         reader: Callable[[Source], Iterator[Shaped]] = import_module(self.module).read
         return reader(source)
+
+    def whole(self, data: bytes) -> int:
+        """How many of the bytes, which begin a record, are whole records: those up to a newline.
+
+        A format of which that is not true says it itself, as `whole` in its `read.py`.
+        """
+        own: Callable[[bytes], int] | None = getattr(import_module(self.module), "whole", None)
+        return own(data) if own is not None else data.rfind(b"\n") + 1
 
 
 @cache
@@ -108,4 +120,6 @@ def _load(folder: Traversable, package: str) -> Format | None:
         magic=table.get("magic", "").encode("latin-1"),
         named=table.get("named", ""),
         generic=table.get("generic", False),
+        grows=table.get("grows", ""),
+        replays=table.get("replays", ""),
     )

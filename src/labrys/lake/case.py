@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from labrys.evidence.unpack.walk import text
+from labrys.lake.compaction import compaction, merged
 from labrys.lake.ledger import CaseError, Found, Ledger, Segment, SourceRow
 from labrys.lake.segment import LEADING, Written, plan, publish, read, read_all, write
 from labrys.ocsf.schema import FINDING
@@ -59,6 +60,7 @@ class Case:
         self._segments = {each.id: each for each in ledger.segments(self.lake)}
         self._files = 0
         self._handed_out: dict[str, SourceRow] = {}
+        self._replaced: list[Path] = []
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = True, write: bool = True) -> Self:
@@ -135,6 +137,14 @@ class Case:
         """Every source the case knows, in the order of names."""
         return self._ledger.sources()
 
+    def read_from(self, path: Path) -> list[SourceRow]:
+        """Every content that was read from a file, oldest first."""
+        return self._ledger.by_path(text(str(path.absolute())))
+
+    def named(self, digest: str) -> str:
+        """The name under which the case has a content."""
+        return next((row.name for row in self._ledger.by_digest(digest)), "")
+
     def problems(self) -> list[tuple[str, str]]:
         """(source, what the reader of results must know about it), nothing for a good source."""
         return [(row.name, text) for row in self.sources() for text in _problems(row)]
@@ -172,6 +182,46 @@ class Case:
         rows = result.table.num_rows
         self._ledger.record((), (), [Found(number, result.detector, result.digest, file, rows, 0)])
         self._drop(replaced)
+
+    def compact(self, least: int) -> int:
+        """Put small segments together once there are `least` of them; how many went.
+
+        Whoever reads the case at this moment still finds the old files: they are removed by the
+        next call, or by the next one who opens the case to write.
+        """
+        self._must_write()
+        for file in self._replaced:
+            file.unlink(missing_ok=True)
+        self._replaced = []
+        gone = 0
+        for group in compaction(list(self._segments.values()), self._ledger.found(), least):
+            self._merge(group)
+            gone += len(group)
+        return gone
+
+    def _merge(self, group: Sequence[Segment]) -> None:
+        """One segment instead of several; until the ledger says so, it is not there."""
+        ids = [each.id for each in group]
+        mine = [row for row in self._ledger.found() if row.segment in ids]
+        name, has = self._write_segment(merged(self.tables(each) for each in group))
+        found = []
+        for detector, digest in dict.fromkeys((row.detector, row.digest) for row in mine):
+            rows = [row for row in mine if row.detector == detector and row.rows]
+            table = pa.concat_tables([FINDING.empty_table(), *map(self._found_in, rows)])
+            file = self._write_findings(table)
+            found.append(Found(0, detector, digest, file, table.num_rows, 0))
+        number = self._ledger.replace(ids, (name, has), found)
+        new = Segment(number, self.lake / name, has.rows, has.time_min, has.time_max, has.places)
+        self._segments = {k: v for k, v in self._segments.items() if k not in ids} | {number: new}
+        self._replaced += [each.file for each in group]
+        kept = {row.file for row in self._ledger.found()}
+        self._replaced += [self._findings / f for f in {row.file for row in mine} - kept - {""}]
+
+    def _found_in(self, row: Found) -> pa.Table:
+        """What a detector found in a segment; its file may hold what others found as well."""
+        with _whole(self._findings / row.file):
+            table = pq.read_table(self._findings / row.file, schema=FINDING)
+        return table.filter(pc.equal(table["detector"], row.detector))
 
     # Reading
 
@@ -232,6 +282,10 @@ class Case:
             == (0, detector, digest, generation)
             for row in self._ledger.found()
         )
+
+    def generation(self) -> int:
+        """A number that grows with every segment."""
+        return self._ledger.generation()
 
     # Inside
 

@@ -16,7 +16,7 @@ from labrys.errors import LabrysError
 from labrys.lake.segment import Place, Written
 
 VERSION: Final = 1
-STATES: Final = ("done", "partial", "duplicate", "failed", "unknown")
+STATES: Final = ("done", "partial", "duplicate", "failed", "unknown", "growing")
 _SOURCE: Final = (
     *("name", "path", "size", "mtime_ns", "inode", "digest", "format", "version"),
     *("state", "batches", "rows", "unparsed", "problems", "same_as", "superseded_by"),
@@ -53,7 +53,8 @@ class SourceRow:
 
     `state`: `done`; `partial` (resume after `batches`); `duplicate` (the same content as
     `same_as`, not read); `failed` (`problems` says why; what was read before stays); `unknown`
-    (no format claims it). `path` is absolute, or "" for what was inside an archive.
+    (no format claims it); `growing` (read up to `size`, and watched: `digest` is then that of the
+    content up to there, see `evidence.growth`). `path` is absolute, or "" for what was inside an archive.
     `superseded_by` is the digest of a newer content of the same file: both stay in the case.
     """
 
@@ -193,6 +194,34 @@ class Ledger:
                 )
         return numbers
 
+    def replace(
+        self,
+        old: Sequence[int],
+        new: tuple[str, Written],
+        found: Iterable[Found],
+    ) -> int:
+        """Put one segment in the place of several, with what was found in them; its number.
+
+        What was found in the whole lake stays true: the records are the same.
+        """
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            before = self.generation()
+            number = self._add_segment(*new)
+            marks = [(each,) for each in old]
+            for name, column in (("segments", "id"), ("places", "segment"), ("found", "segment")):
+                query = f"DELETE FROM {name} WHERE {column} = ?"  # noqa: S608 our own words
+                self._db.executemany(query, marks)
+            self._db.executemany(
+                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?)",
+                [(number, i.detector, i.digest, i.file, i.rows, number) for i in found],
+            )
+            self._db.execute(
+                "UPDATE found SET generation = ? WHERE segment = 0 AND generation = ?",
+                (number, before),
+            )
+        return number
+
     def generation(self) -> int:
         """A number that grows with every segment."""
         return int(self._db.execute("SELECT coalesce(max(id), 0) FROM segments").fetchone()[0])
@@ -221,6 +250,12 @@ class Ledger:
             )
 
     def _put_source(self, source: SourceRow) -> None:
+        if source.state == "growing":
+            self._db.execute(
+                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?"
+                " AND inode = ? AND size <= ?",
+                (source.name, source.digest, source.inode, source.size),
+            )
         have = self._db.execute(
             "SELECT state FROM sources WHERE name = ? AND digest = ?", (source.name, source.digest)
         ).fetchone()

@@ -34,7 +34,7 @@ def write(report: Report) -> Iterator[bytes]:
     """The bundle as one JSON object, in pieces: incidents with at most `MOST` observations each."""
     bundle = uuid5(_OURS, "|".join(report.incidents["uid"].to_pylist()))
     yield b'{"type":"bundle","id":"bundle--' + str(bundle).encode() + b'","objects":['
-    yield orjson.dumps(_ourselves())
+    yield orjson.dumps(ourselves())
     written: set[str] = set()
     for number, incident in enumerate(report.each_incident()):
         for item in _incident(report, number, incident):
@@ -48,7 +48,7 @@ def _incident(report: Report, number: int, row: Row) -> Iterator[Item]:
     created = iso(row["time_end"]) or _FIRST
     rest = max(0, len(row["findings"]) - MOST)
     limits = f" Of its findings the first {MOST:,} are here, {rest:,} are not." if rest else ""
-    incident = _domain("incident", row["uid"], created) | {
+    incident = domain_object("incident", row["uid"], created) | {
         "name": row["title"],
         "description": f"{row['summary']}{limits}",
         "labels": [SEVERITY[row["severity_id"]].lower()],
@@ -70,7 +70,7 @@ def _incident(report: Report, number: int, row: Row) -> Iterator[Item]:
         for item in _observed(finding, created):
             yield item
             refs.append(item["id"])
-    yield _domain("grouping", row["uid"], created) | {
+    yield domain_object("grouping", row["uid"], created) | {
         "name": row["title"],
         "context": "suspicious-activity",
         "object_refs": list(dict.fromkeys(refs)),
@@ -83,7 +83,7 @@ def _observed(row: Row, created: str) -> Iterator[Item]:
     items = [item for entity in row["entities"] or () for item in _observable(entity)]
     yield from items
     if items and first:
-        yield _domain("observed-data", row["uid"], created) | {
+        yield domain_object("observed-data", row["uid"], created) | {
             "first_observed": first,
             "last_observed": max(first, last),
             "number_observed": max(1, min(999_999_999, len(row["evidence"] or ()))),
@@ -156,19 +156,20 @@ def _cyber(kind: str, properties: Item) -> Item:
     return {"type": kind, "spec_version": "2.1", "id": f"{kind}--{uid}", **properties}
 
 
-def _domain(kind: str, key: str, created: str) -> Item:
+def domain_object(kind: str, key: str, created: str) -> Item:
+    """What every domain object of ours begins with; the same `key` gives the same identifier."""
     return {
         "type": kind,
         "spec_version": "2.1",
         "id": f"{kind}--{uuid5(_OURS, f'{kind}|{key}')}",
         "created": created,
         "modified": created,
-        "created_by_ref": _ourselves()["id"],
+        "created_by_ref": ourselves()["id"],
     }
 
 
 def _relationship(source: str, target: str, created: str) -> Item:
-    return _domain("relationship", f"{source}|{target}", created) | {
+    return domain_object("relationship", f"{source}|{target}", created) | {
         "relationship_type": "related-to",
         "source_ref": source,
         "target_ref": target,
@@ -178,7 +179,7 @@ def _relationship(source: str, target: str, created: str) -> Item:
 def _attack_pattern(uid: str) -> Item:
     known = technique(uid)
     address = f"https://attack.mitre.org/techniques/{uid.replace('.', '/')}"
-    return _domain("attack-pattern", uid, _FIRST) | {
+    return domain_object("attack-pattern", uid, _FIRST) | {
         "name": known.name if known else uid,
         "external_references": [
             {"source_name": "mitre-attack", "external_id": uid, "url": address}
@@ -187,10 +188,14 @@ def _attack_pattern(uid: str) -> Item:
 
 
 def _host(name: str) -> Item:
-    return _domain("identity", f"host|{name}", _FIRST) | {"name": name, "identity_class": "system"}
+    return domain_object("identity", f"host|{name}", _FIRST) | {
+        "name": name,
+        "identity_class": "system",
+    }
 
 
-def _ourselves() -> Item:
+def ourselves() -> Item:
+    """Who says all this, as an object of its own."""
     uid = f"identity--{uuid5(_OURS, 'labrys')}"
     return {
         "type": "identity",

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from labrys.detect.contract import RowDetector
 from labrys.errors import LabrysError
+from labrys.evidence.growth import CHAIN, Known
 from labrys.evidence.unpack.limits import Limits, Problem
 from labrys.evidence.unpack.walk import discover, text
 from labrys.lake.case import Case, Result
@@ -20,11 +21,13 @@ from labrys.lake.ledger import SourceRow
 from labrys.ocsf.schema import FINDING
 from labrys.scan.coalesce import Coalescer
 from labrys.scan.pool import Pool
-from labrys.scan.wire import Beat, Offer, Progress, Round
+from labrys.scan.wire import Beat, Grown, Offer, Progress, Round, Whole
 from labrys.scan.worker import Bounds
 
 CONTAINER: Final = "container"
 """Ledger format (and digest) of an archive as a whole: what is in it has rows of its own."""
+_MOST_SAID: Final = 20
+"""So many things that went wrong with one growing file are kept."""
 _WORTH_ENCODING: Final = 2_048
 """Below so many rows a dictionary costs more than it saves."""
 
@@ -75,24 +78,22 @@ def ingest(
     Whatever ends this early (an interrupt, a full disk), what has been committed stays and the
     next call goes on from there. Raises `DiskFull` when the case cannot take more.
     """
-    session = _Session(case, reading, detectors, watch)
+    session = Session(case, reading, detectors, watch)
     bounds = Bounds(case.spool, reading.limits, reading.memory)
-    files = list(session.to_read(discover(paths), tuple(_own_names(case.path, paths))))
+    files = list(session.to_read(discover(paths), tuple(own_names(case.path, paths))))
     watch.found_files(len(files), sum(size for _, _, size in files))
     if not files:
         session.flush()
         return frozenset(session.names)
     pool = Pool(min(reading.jobs, len(files)), bounds, reading.stall_seconds)
     try:
-        for message, reply in pool.read(files):
+        for message, reply in pool.read(files, grown_before(case)):
             if isinstance(message, Offer):
                 reply.skip = session.offered(message)
             elif isinstance(message, Round):
                 session.received(message)
-            elif isinstance(message, Beat):
-                watch.reading(message.name, message.rows)
             else:
-                session.problem(message)
+                session.told(message)
         session.flush()
     except KeyboardInterrupt:
         session.flush()
@@ -102,18 +103,33 @@ def ingest(
     return frozenset(session.names)
 
 
-class _Session:
-    """What has been received and not yet committed."""
+def grown_before(case: Case) -> tuple[Known, ...]:
+    """The contents of files that were read in pieces: others may begin with them."""
+    return tuple(
+        Known(row.size, row.digest, row.rows)
+        for row in case.sources()
+        if row.digest.startswith(CHAIN)
+    )
+
+
+class Session:
+    """What has been received and not yet committed; `found` is told of results that are kept."""
 
     def __init__(
-        self, case: Case, reading: Reading, detectors: Sequence[RowDetector], watch: Watcher
+        self,
+        case: Case,
+        reading: Reading,
+        detectors: Sequence[RowDetector],
+        watch: Watcher,
+        found: Callable[[Sequence[Result]], None] | None = None,
     ) -> None:
-        self._case, self._reading = case, reading
+        self._case, self._reading, self._found = case, reading, found
         self._detectors, self._watch = detectors, watch
         self._gathered = Coalescer()
         self._open: dict[str, SourceRow] = {}  # by the name offered, until done
         self._changed: dict[tuple[str, str], SourceRow] = {}  # to be committed with the rows
         self._files: dict[str, SourceRow] = {}
+        self._growing: dict[str, SourceRow] = {}
         self._plain: set[str] = set()  # files that are a source themselves
         self._troubled: set[str] = set()  # names of which something could not be read
         self._offered: set[tuple[str, str]] = set()
@@ -139,12 +155,31 @@ class _Session:
                 self.problem(Problem(name, -1, (error.strerror or str(error)).lower()))
                 continue
             known = self._case.known(item, stat)
-            if known is not None and known.state in ("done", "duplicate", "unknown"):
+            if known is not None and known.state in ("done", "duplicate", "unknown", "growing"):
                 self.names.add(known.name)  # perhaps named otherwise: from another folder
                 continue
             self.names.add(name)
             self._files[name] = _file_row(item, name, stat)
             yield str(item), name, stat.st_size
+
+    @property
+    def gathered(self) -> bool:
+        """Whether there is something to commit."""
+        return bool(self._gathered.rows or self._changed)
+
+    def expect(self, row: SourceRow, *, growing: bool = False, anew: bool = False) -> None:
+        """Workers will speak of this file, or of how it has grown; `anew`: from its beginning."""
+        self.names.add(row.name)
+        self._files[row.name] = row
+        if growing:
+            self._plain.add(row.name)
+            before = self._growing.pop(row.name, None) if anew else None
+            if before is not None and before.state == "growing":  # that content is complete
+                self._changed[before.name, before.digest] = replace(before, state="done")
+            self._growing.setdefault(row.name, row)
+        else:
+            self._plain.discard(row.name)
+        self._troubled.discard(row.name)
 
     def offered(self, offer: Offer) -> int | None:
         """Whether to read a source: how many of its batches to skip, or None."""
@@ -168,6 +203,9 @@ class _Session:
             state="partial",
         )
         row = self._case.entry(asked)
+        if offer.begin == offer.size and offer.same:
+            before = self._case.named(offer.same)
+            row = replace(asked, state="duplicate", same_as=before)
         self.names.add(row.name)
         if row.state != "partial":
             self._changed[row.name, row.digest] = row
@@ -184,6 +222,8 @@ class _Session:
             self._gathered.size += len(data)
         for progress in message.progress:
             self._progress(progress)
+        for grown in message.grown:
+            self._grew(grown)
         for name in message.finished:
             row = self._files[name]
             if name not in self._plain:
@@ -193,6 +233,31 @@ class _Session:
             self._watch.finished(name, row.size)
         if self._gathered.size >= self._reading.flush_bytes:
             self.flush()
+
+    def _grew(self, grown: Grown) -> None:
+        """A piece of a growing file has been read: the content up to there is in the case."""
+        before, file = self._growing[grown.name], self._files[grown.name]
+        problems = before.problems
+        if grown.reason:
+            said = f"{grown.reason} (first at offset {grown.offset})"
+            problems = problems if len(problems) >= _MOST_SAID else (*problems, said)
+        self._growing[grown.name] = row = replace(
+            file,
+            size=grown.end,
+            digest=grown.digest,
+            format=grown.format,
+            version=str(grown.version),
+            state="growing",
+            rows=grown.number,
+            unparsed=before.unparsed + grown.unparsed,
+            problems=problems,
+        )
+        self._changed = {
+            key: each
+            for key, each in self._changed.items()
+            if key[0] != row.name or each.state != "growing"
+        }
+        self._changed[row.name, row.digest] = row
 
     def _progress(self, progress: Progress) -> None:
         row = self._open.get(progress.name)
@@ -215,6 +280,13 @@ class _Session:
         self._changed[row.name, row.digest] = row
         if progress.done:
             del self._open[progress.name]
+
+    def told(self, message: Beat | Whole | Problem) -> None:
+        """Take notice of what is neither an offer nor records."""
+        if isinstance(message, Beat):
+            self._watch.reading(message.name, message.rows)
+        elif isinstance(message, Problem):
+            self.problem(message)
 
     def problem(self, problem: Problem) -> None:
         """Remember what could not be read; it is part of the case like what could."""
@@ -243,6 +315,8 @@ class _Session:
         results = [made for each in self._detectors for made in search(each, tables.items())]
         with writing(self._case):
             self._case.commit(tables, changed, results)
+        if self._found is not None:
+            self._found(results)
         self._watch.kept(
             sum(table.num_rows for table in tables.values()),
             sum(result.table.num_rows for result in results),
@@ -281,7 +355,7 @@ def search(detector: RowDetector, tables: Iterable[tuple[str, pa.Table]]) -> lis
     return results
 
 
-def _own_names(case: Path, paths: Sequence[Path]) -> Iterable[str]:
+def own_names(case: Path, paths: Sequence[Path]) -> Iterable[str]:
     """What files in the case's own folder are called, if it lies among the evidence."""
     real = os.path.realpath(case)
     for path in paths:

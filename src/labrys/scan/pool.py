@@ -10,15 +10,16 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 import msgspec
 
+from labrys.evidence.growth import Known
 from labrys.evidence.unpack.limits import Problem
-from labrys.scan.wire import Beat, Idle, Offer, Opening, Round, Unread, decode
+from labrys.scan.wire import Beat, Idle, Offer, Opening, Round, Unread, Whole, decode
 from labrys.scan.worker import Bounds, Task, serve
 
 _TASK_FILES: Final = 64
@@ -26,7 +27,7 @@ _TASK_BYTES: Final = 16 << 20
 _TRIES: Final = 3
 _PR_SET_PDEATHSIG: Final = 1
 
-Message = Offer | Round | Beat | Problem
+Message = Offer | Round | Beat | Whole | Problem
 
 
 @dataclass(slots=True)
@@ -72,52 +73,59 @@ class Pool:
         theirs.close()
         return _Worker(process, ours, heard=time.monotonic())
 
-    def read(self, files: Iterable[tuple[str, str, int]]) -> Iterator[tuple[Message, Reply]]:
+    def read(
+        self, files: Iterable[tuple[str, str, int]], known: tuple[Known, ...] = ()
+    ) -> Iterator[tuple[Message, Reply]]:
         """Everything the workers say about (path, name, size) files, until all are read.
 
         An `Offer` is answered with what the caller has left in the `Reply` beside it.
         """
-        queue = deque(_tasks(files))
-        busy: list[_Worker] = []
-        for worker in self._workers:
-            self._deal(worker, queue, busy)
-        while busy:
-            ready = wait([worker.pipe for worker in busy], timeout=1.0)
-            for worker in list(busy):
-                if worker.pipe in ready:
-                    yield from self._hear(worker, queue, busy)
-                elif time.monotonic() - worker.heard > self._stall:
-                    worker.process.kill()
-                    reason = f"no progress in {self._stall:.0f} s, given up"
-                    yield from self._replace(worker, queue, busy, reason)
+        queue = deque(replace(task, known=known) for task in _tasks(files))
+        while queue or self.busy:
+            yield from self.pump(queue, 1.0)
 
-    def _deal(self, worker: _Worker, queue: deque[Task], busy: list[_Worker]) -> None:
-        if worker in busy:
-            busy.remove(worker)
+    @property
+    def busy(self) -> int:
+        """How many workers have something to do."""
+        return sum(worker.task is not None for worker in self._workers)
+
+    def pump(self, queue: deque[Task], timeout: float) -> Iterator[tuple[Message, Reply]]:
+        """What the workers say within so many seconds; who has nothing to do takes from `queue`."""
+        for worker in self._workers:
+            if worker.task is None and queue:
+                self._deal(worker, queue)
+        busy = [worker for worker in self._workers if worker.task is not None]
+        ready = wait([worker.pipe for worker in busy], timeout)
+        for worker in busy:
+            if worker.pipe in ready:
+                yield from self._hear(worker, queue)
+            elif time.monotonic() - worker.heard > self._stall:
+                worker.process.kill()
+                reason = f"no progress in {self._stall:.0f} s, given up"
+                yield from self._replace(worker, queue, reason)
+
+    def _deal(self, worker: _Worker, queue: deque[Task]) -> None:
         worker.task = queue.popleft() if queue else None
         worker.open_file = worker.open_source = ""
         if worker.task is not None:
             worker.left = deque(worker.task.files)
             worker.heard = time.monotonic()
             worker.pipe.send(worker.task)
-            busy.append(worker)
 
-    def _hear(
-        self, worker: _Worker, queue: deque[Task], busy: list[_Worker]
-    ) -> Iterator[tuple[Message, Reply]]:
+    def _hear(self, worker: _Worker, queue: deque[Task]) -> Iterator[tuple[Message, Reply]]:
         try:
             message = decode(worker.pipe.recv_bytes())
         except (EOFError, OSError):
             worker.process.join(5)
-            yield from self._replace(worker, queue, busy, _ended(worker.process.exitcode))
+            yield from self._replace(worker, queue, _ended(worker.process.exitcode))
             return
         except msgspec.DecodeError:
             worker.process.kill()
-            yield from self._replace(worker, queue, busy, "no longer makes sense, given up")
+            yield from self._replace(worker, queue, "no longer makes sense, given up")
             return
         worker.heard = time.monotonic()
         if isinstance(message, Idle):
-            self._deal(worker, queue, busy)
+            self._deal(worker, queue)
             return
         if isinstance(message, Unread):
             yield Problem(message.name, message.offset, message.reason), Reply()
@@ -139,32 +147,32 @@ class Pool:
                 worker.pipe.send(reply.skip)
 
     def _replace(
-        self, worker: _Worker, queue: deque[Task], busy: list[_Worker], reason: str
+        self, worker: _Worker, queue: deque[Task], reason: str
     ) -> Iterator[tuple[Message, Reply]]:
         """Blame what was open, and read the rest of the task elsewhere.
 
         A file of which only a part is to blame (an archive) becomes a task of its own, so that
         what is left out of it, and how often it is tried again, concerns no other file.
         """
-        busy.remove(worker)
         worker.pipe.close()
         left, task = worker.left, worker.task
         file = worker.open_file or (left[0][1] if left else "")
         blamed = worker.open_source or file
         yield Problem(blamed, -1, f"reader {reason}"), Reply()
         rest = tuple(each for each in left if each[1] != file)
-        if rest:
-            queue.appendleft(Task(rest))
+        if rest and task is not None:
+            queue.appendleft(replace(task, files=rest))
         if task is not None and blamed != file:
             skip = task.skip | {blamed}
             if len(skip) < _TRIES:
-                queue.appendleft(Task(tuple(each for each in left if each[1] == file), skip))
+                again = tuple(each for each in left if each[1] == file)
+                queue.appendleft(replace(task, files=again, skip=skip))
             else:
                 reason = f"its readers failed {len(skip)} times: the rest of it was not read"
                 yield Problem(file, -1, reason), Reply()
         fresh = self._start("spawn")
         self._workers[self._workers.index(worker)] = fresh
-        self._deal(fresh, queue, busy)
+        self._deal(fresh, queue)
 
     def close(self) -> None:
         """End every worker at once."""

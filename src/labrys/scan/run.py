@@ -123,7 +123,7 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
         names = frozenset(row.name for row in case.sources())
     try:
         with writing(case):
-            notes.extend(_detect(case, tools, options, watch))
+            notes.extend(detect_rest(case, tools, options, watch))
     except DiskFull as full:
         notes.append(f"{full}: not everything was searched; free some space and scan again")
     watch.step("joining findings")
@@ -131,7 +131,7 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
     return _concluded(case, tools, sources, tuple(notes), begun, options.decisions)
 
 
-def _detect(case: Case, tools: Equipment, options: Options, watch: Watcher) -> Iterator[str]:
+def detect_rest(case: Case, tools: Equipment, options: Options, watch: Watcher) -> Iterator[str]:
     """Run what has not yet run on all there is; what the user must know about it."""
     engine = connect(case, options.engine) if options.engine != "duckdb" else None
     try:
@@ -146,6 +146,19 @@ def _detect(case: Case, tools: Equipment, options: Options, watch: Watcher) -> I
     finally:
         if engine is not None:
             engine.close()
+
+
+def concluded(
+    case: Case,
+    tools: Equipment,
+    names: frozenset[str],
+    notes: tuple[str, ...],
+    begun: tuple[float, float],
+    options: Options,
+) -> Scan:
+    """What the case holds now of the sources of these names; `begun` as `_now` gives it."""
+    sources = _named(_sources(case), names)
+    return _concluded(case, tools, sources, notes, begun, options.decisions)
 
 
 def reopened(case: Case, decisions: str = "") -> Scan:

@@ -15,7 +15,10 @@ class Opening(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The worker asks: shall I read this? Answered by how many batches to skip, or None for no."""
+    """The worker asks: shall I read this? Answered by how many batches to skip, or None for no.
+
+    `begin`: so many of its bytes were read before, as the content of digest `same`.
+    """
 
     file: str
     name: str
@@ -23,6 +26,8 @@ class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True):
     size: int
     format: str
     version: int
+    begin: int = 0
+    same: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +43,32 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     offset: int = -1
 
 
+class Grown(msgspec.Struct, frozen=True, array_like=True):
+    """A piece of a growing file has been read, up to `end`, of which `number` records come before.
+
+    `link`, `head`, `format`: what the next piece needs (`evidence.growth.Piece`). `digest` says
+    which content the file has up to there. `unparsed` records are in the piece itself.
+    """
+
+    name: str
+    end: int
+    number: int
+    link: bytes
+    head: tuple[int, int]
+    digest: str
+    format: str
+    version: int
+    unparsed: int
+    reason: str = ""
+    offset: int = -1
+
+
+class Whole(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """This file cannot be read in pieces: it has to be read when it is complete."""
+
+    name: str
+
+
 class Round(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Batches by shape (Arrow IPC streams) and how far their sources are once these are kept.
 
@@ -48,6 +79,7 @@ class Round(msgspec.Struct, frozen=True, tag=True, array_like=True):
     shapes: tuple[str, ...]
     progress: tuple[Progress, ...]
     finished: tuple[str, ...]
+    grown: tuple[Grown, ...] = ()
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -69,7 +101,7 @@ class Idle(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The task is done."""
 
 
-Message = Opening | Offer | Round | Beat | Unread | Idle
+Message = Opening | Offer | Round | Beat | Unread | Whole | Idle
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Message)

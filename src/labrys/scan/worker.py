@@ -3,24 +3,28 @@
 It talks to its parent over one pipe (`wire`). What it has not yet sent as a `Round` did not happen, so it may be killed at any instant.
 """
 
+import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 
-from labrys.evidence.records import UNPARSED, Source
-from labrys.evidence.registry import SNIFF_BYTES, Format, choose
+from labrys.evidence import growth
+from labrys.evidence.growth import Known, Links, Piece
+from labrys.evidence.records import UNPARSED, Shaped, Source
+from labrys.evidence.registry import SNIFF_BYTES, Format, choose, formats
 from labrys.evidence.unpack.archive import discard, open_sources
 from labrys.evidence.unpack.limits import Limits, Problem
 from labrys.scan.coalesce import Coalescer
 from labrys.scan.wire import (
     Beat,
+    Grown,
     Idle,
     Message,
     Offer,
@@ -28,6 +32,7 @@ from labrys.scan.wire import (
     Progress,
     Round,
     Unread,
+    Whole,
     encode,
 )
 
@@ -38,10 +43,16 @@ _BEAT_SECONDS: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Files to read in one go; `skip` names sources that broke a reader before."""
+    """Files to read in one go; `skip` names sources that broke a reader before.
+
+    Of the files named in `pieces` only that piece is read; what a file has in common with one of
+    the contents `known` is not read again.
+    """
 
     files: tuple[tuple[str, str], ...]  # path, name as the user gave it
     skip: frozenset[str] = frozenset()
+    pieces: Mapping[str, Piece] = field(default_factory=dict)
+    known: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,7 @@ class _State:
     gathered: Coalescer = field(default_factory=Coalescer)
     progress: dict[str, Progress] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
+    grown: list[Grown] = field(default_factory=list)
     beat: float = 0.0
 
     def tell(self, message: Message) -> None:
@@ -79,7 +91,10 @@ def serve(pipe: Connection, bounds: Bounds) -> None:
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other end is gone
         while (task := pipe.recv()) is not None:
             for path, name in task.files:
-                _read_file(state, Path(path), name, task.skip)
+                if (piece := task.pieces.get(name)) is not None:
+                    _read_piece(state, Path(path), name, piece)
+                else:
+                    _read_file(state, Path(path), name, task)
                 state.finished.append(name)
             _send_round(state)
             state.tell(Idle())
@@ -95,7 +110,7 @@ def _limit(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> None:
+def _read_file(state: _State, path: Path, name: str, task: Task) -> None:
     spool, limits = state.bounds.spool, state.bounds.limits
     state.tell(Opening(name))
     try:
@@ -103,8 +118,8 @@ def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> No
             if isinstance(item, Problem):
                 state.unread(item.name, item.offset, item.reason)
             else:
-                if item.name not in skip:
-                    _read_source(state, name, item)
+                if item.name not in task.skip:
+                    _read_source(state, name, item, task.known)
                     if item.name != name:  # an archive, in which the next is looked for
                         state.tell(Opening(name))
                 discard(item, spool)
@@ -112,7 +127,7 @@ def _read_file(state: _State, path: Path, name: str, skip: frozenset[str]) -> No
         state.unread(name, -1, f"cannot be read: {_say(error)}")
 
 
-def _read_source(state: _State, file: str, source: Source) -> None:
+def _read_source(state: _State, file: str, source: Source, known: Sequence[Known]) -> None:
     """Offer one source and, if wanted, read it to its end."""
     if source.size == 0:
         state.unread(source.name, 0, "empty file")
@@ -127,14 +142,28 @@ def _read_source(state: _State, file: str, source: Source) -> None:
     if chosen is None:
         state.unread(source.name, 0, "no reader knows this format")
         return
-    state.tell(Offer(file, source.name, source.digest, source.size, chosen.id, chosen.version))
-    skip = state.pipe.recv()
-    if skip is None:
-        return
-    _read_records(state, source, chosen, skip)
+    with source.open() as stream:
+        in_pieces, links = growth.grows(chosen, head), Links(stream)
+        before = growth.begun(stream, links, source.size, known) if in_pieces else None
+        begin, same = (before.size, before.digest) if before is not None else (0, "")
+        state.tell(
+            Offer(
+                *(file, source.name, source.digest, source.size),
+                *(chosen.id, chosen.version, begin, same),
+            )
+        )
+        skip = state.pipe.recv()
+        if skip is None:
+            return
+        found: Iterable[Shaped] = chosen.read(source)
+        if in_pieces:
+            found = growth.after(begin, growth.named(found, chosen, links))
+        _read_records(state, source, chosen, skip, found)
 
 
-def _read_records(state: _State, source: Source, chosen: Format, skip: int) -> None:
+def _read_records(
+    state: _State, source: Source, chosen: Format, skip: int, found: Iterable[Shaped]
+) -> None:
     batches = rows = unparsed = 0
     reason, offset = "", -1
 
@@ -144,7 +173,7 @@ def _read_records(state: _State, source: Source, chosen: Format, skip: int) -> N
         )
 
     try:
-        for shape, batch in _batches(chosen, source):
+        for shape, batch in found:
             batches += 1
             rows += batch.num_rows
             if shape == UNPARSED:
@@ -168,8 +197,77 @@ def _read_records(state: _State, source: Source, chosen: Format, skip: int) -> N
         _send_round(state)
 
 
-def _batches(chosen: Format, source: Source) -> Iterator[tuple[str, pa.RecordBatch]]:
-    yield from chosen.read(source)
+def _read_piece(state: _State, path: Path, name: str, piece: Piece) -> None:
+    """Read the next piece of a growing file, or say that it is none that can be read so."""
+    state.tell(Opening(name))
+    try:
+        with path.open("rb") as stream:
+            chosen = _format(stream, name, piece)
+            if chosen is None:
+                state.tell(Whole(name))
+                return
+            modified = os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
+            links = Links(stream, piece.start, piece.link)
+            if piece.known and (one := growth.begun(stream, links, piece.end, piece.known)):
+                _note_known(state, name, chosen, one, links)
+                return
+            part = growth.part(stream, name, chosen, piece, modified)
+            if part is not None:
+                _read_part(state, chosen, part, links, piece)
+    except (OSError, MemoryError) as error:
+        state.unread(name, piece.start, f"cannot be read: {_say(error)}")
+
+
+def _note_known(state: _State, name: str, chosen: Format, one: Known, links: Links) -> None:
+    """The file begins with what was read before: say so, and that the rest can be read."""
+    state.grown.append(
+        Grown(
+            *(name, one.size, one.rows, links.at(one.size), (0, 0), links.upto(one.size)),
+            *(chosen.id, chosen.version, 0),
+        )
+    )
+
+
+def _format(stream: BinaryIO, name: str, piece: Piece) -> Format | None:
+    """The format of a growing file; None where it does not grow by lines."""
+    if piece.format:
+        return next((made for made in formats() if made.id == piece.format), None)
+    head = stream.read(min(SNIFF_BYTES, piece.end))
+    chosen = choose(head, name)
+    return chosen if chosen is not None and growth.grows(chosen, head) else None
+
+
+def _read_part(
+    state: _State, chosen: Format, part: growth.Part, links: Links, piece: Piece
+) -> None:
+    """Read a piece whole before anything of it counts: it is small."""
+    number, unparsed, reason, offset = piece.number, 0, "", -1
+    try:
+        for shape, batch in growth.batches(part, chosen, links, piece.number):
+            number += batch.num_rows
+            if shape == UNPARSED:
+                unparsed += batch.num_rows
+                if not reason:
+                    reason, offset = _first_reason(batch)
+            state.gathered.add(shape, batch)
+    except Exception as error:  # as for whole files
+        reason, offset = f"reader {chosen.id} failed: {_say(error)}", part.start
+        state.unread(part.source.name, part.start, reason)
+    state.grown.append(
+        Grown(
+            name=part.source.name,
+            end=part.end,
+            number=number,
+            link=links.at(part.end),
+            head=part.head or piece.head,
+            digest=links.upto(part.end),
+            format=chosen.id,
+            version=chosen.version,
+            unparsed=unparsed,
+            reason=reason,
+            offset=offset,
+        )
+    )
 
 
 def _first_reason(batch: pa.RecordBatch) -> tuple[str, int]:
@@ -198,8 +296,9 @@ def _send_round(state: _State) -> None:
         batches.append(sink.getvalue().to_pybytes())
     progress = tuple(state.progress.values())
     state.progress = {}
-    state.tell(Round(tuple(batches), tuple(shapes), progress, tuple(state.finished)))
-    state.finished = []
+    told = Round(tuple(batches), tuple(shapes), progress, tuple(state.finished), tuple(state.grown))
+    state.tell(told)
+    state.finished, state.grown = [], []
 
 
 def _say(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Joins the records of one audit event (same node, time and serial number) into one row."""
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from posixpath import normpath
@@ -139,3 +140,24 @@ class Joiner:
         self._queue.clear()
         self._open.clear()
         return events
+
+
+_SERIAL: Final = re.compile(
+    rb"(?:type=)?(?P<type>\w{0,40}) ?(?:msg=)?(?P<event>audit\([\d.]{1,40}:\d{1,20}\))"
+)
+_FURTHEST: Final = 64 << 10
+
+
+def whole_events(data: bytes) -> int:
+    """How many of the bytes of a log with audit records hold whole events.
+
+    The records of one event follow each other closely: those of the event that the last line
+    belongs to are left out, unless that line is one after which none follows.
+    """
+    end = data.rfind(b"\n") + 1
+    last = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+    found = _SERIAL.search(data, last, end)
+    if found is None or found["type"].decode() in ENDS:
+        return end
+    first = data.find(found["event"], max(0, end - _FURTHEST))
+    return data.rfind(b"\n", 0, first) + 1

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from labrys.evidence.auditd.join import Event, Joiner
+from labrys.evidence.auditd.join import Event, Joiner, whole_events
 from labrys.evidence.auditd.record import LONGEST, parse
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines
@@ -48,3 +48,8 @@ def _add(records: Records, event: Event) -> None:
     records.add(
         SHAPE, event.row(), time=event.time, offset=event.offset, host=event.node, size=event.size
     )
+
+
+def whole(data: bytes) -> int:
+    """How many of the bytes are whole events: the last is left until another follows or it ends."""
+    return whole_events(data)

@@ -113,3 +113,11 @@ def _value(value: Any) -> Any:
     if isinstance(value, dict):
         return orjson.dumps(value).decode()
     return str(value)
+
+
+def whole(data: bytes) -> int:
+    """How many of the bytes are whole entries: lines of JSON, else paragraphs."""
+    if data[:1] == b"{":
+        return data.rfind(b"\n") + 1
+    between = data.rfind(b"\n\n")
+    return 0 if between < 0 else between + 2

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from labrys.evidence import timestamps, unix_message
 from labrys.evidence.auditd import record as audit
-from labrys.evidence.auditd.join import Event, Joiner
+from labrys.evidence.auditd.join import Event, Joiner, whole_events
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.syslog.header import Header, parse
 from labrys.evidence.syslog.years import Years, find_years
@@ -197,3 +197,8 @@ class _Reader:
         """Hand out the audit events that are still open."""
         for event in self._joiner.rest():
             self._add_event(event)
+
+
+def whole(data: bytes) -> int:
+    """How many of the bytes are whole lines, and whole audit events where there are any."""
+    return whole_events(data)

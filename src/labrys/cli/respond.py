@@ -1,0 +1,453 @@
+"""`labrys respond`: from incidents to blocks, guarded, written down, applied and undone."""
+
+import getpass
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labrys.cli import shown
+from labrys.cli.exceptions import AsJson, Lake
+from labrys.cli.stream import named, opened, say
+
+if TYPE_CHECKING:
+    from labrys.respond.block import Plan, Policy
+    from labrys.respond.guards import Names
+    from labrys.respond.ledger import Block
+    from labrys.scan.run import Scan
+
+app = typer.Typer(
+    help="Block what incidents name: lists for firewalls and resolvers, with guards and undo.",
+    no_args_is_help=True,
+)
+
+
+class ListForm(StrEnum):
+    """The forms of block lists; each is a module of `labrys.respond.lists`."""
+
+    NFTABLES = "nftables"
+    RPZ = "rpz"
+    SURICATA = "suricata"
+    HOSTS = "hosts"
+    TEXT = "text"
+    STIX = "stix"
+
+
+class Connector(StrEnum):
+    """What blocks can be applied to."""
+
+    NFTABLES = "nftables"
+
+
+class Level(StrEnum):
+    """Severities."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+Allow = Annotated[
+    Path | None,
+    typer.Option("--allow", help="File of addresses, networks and domains never to block."),
+]
+Own = Annotated[
+    list[str] | None,
+    typer.Option("--own", metavar="CIDR|DOMAIN", help="Our own networks and names; repeatable."),
+]
+Ttl = Annotated[str, typer.Option("--ttl", help="For how long: 90m, 24h, 7d.")]
+Forms = Annotated[
+    list[ListForm] | None,
+    typer.Option("--format", "-f", help="Forms of the lists to write; repeatable."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for the lists; else standard output.")
+]
+Who = Annotated[str, typer.Option("--who", help="Who decides; by default you.")]
+On = Annotated[
+    Connector | None, typer.Option("--connector", help="Where to apply it at once as well.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Really do it; without, only say what would be.")]
+
+
+@app.callback()
+def group() -> None:
+    """Block what incidents name: lists for firewalls and resolvers, with guards and undo."""
+
+
+@app.command("block")
+def block(
+    lake: Lake = None,
+    incident: Annotated[
+        list[str] | None, typer.Option("--incident", "-i", help="By rank or id; repeatable.")
+    ] = None,
+    finding: Annotated[
+        list[str] | None, typer.Option("--finding", metavar="UID", help="By uid; repeatable.")
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(help="Of incidents, findings of at least this severity count.")
+    ] = Level.MEDIUM,
+    forms: Forms = None,
+    out: Out = None,
+    ttl: Ttl = "24h",
+    allow: Allow = None,
+    own: Own = None,
+    force: Annotated[
+        list[str] | None,
+        typer.Option("--force", metavar="VALUE", help="Block this although it is doubtful."),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="So many blocks at once, no more.")] = 5_000,
+    per_minute: Annotated[int, typer.Option(min=1, help="So many new blocks a minute.")] = 100,
+    why: Annotated[str, typer.Option(help="The reason; else the finding's title.")] = "",
+    who: Who = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it, change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Block the attacker's addresses, names and hashes of incidents; say what is not, and why.
+
+    Each block is kept in the case with its reason and its end. Lists hold all blocks that hold.
+    """
+    from labrys.lake.case import Case
+    from labrys.respond.block import Policy, chosen, plan
+    from labrys.respond.guards import Limits, read_names
+    from labrys.respond.ledger import opened as ledger_of
+
+    if not incident and not finding:
+        raise typer.BadParameter("say what to block: --incident N or --finding UID")
+    policy = Policy(
+        lasts=_span(ttl),
+        who=who or getpass.getuser(),
+        why=why,
+        allow=read_names(allow),
+        own=_own(own),
+        force=frozenset(value.strip().lower() for value in force or ()),
+        limits=Limits(per_minute, most),
+    )
+    folder, url = _where(lake)
+    with Case.open(folder, create=False, write=False) as case:
+        scan = _scan(case, url)
+        findings, incidents = chosen(
+            scan.findings,
+            scan.triage.incidents,
+            incident or (),
+            finding or (),
+            list(Level).index(level) + 2,
+        )
+        if dry_run:
+            from labrys.respond.ledger import kept
+
+            made = plan(case, findings, incidents, policy, kept(folder, url))
+            blocks = [*kept(folder, url), *made.blocks]
+            new = len(made.blocks)
+        else:
+            with ledger_of(folder, url) as ledger:
+                made = plan(case, findings, incidents, policy, ledger.all())
+                new = len(ledger.add(made.blocks)[0])
+                blocks = list(ledger.all())
+    _finish(made, new, blocks, policy, forms or (), out, as_json=as_json, dry=dry_run)
+
+
+@app.command("list")
+def list_all(
+    lake: Lake = None,
+    every: Annotated[bool, typer.Option("--all", help="Also what no longer holds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the blocks that hold: what, why, by whom, until when."""
+    from labrys.respond.ledger import kept, now
+
+    at = now()
+    blocks = [each for each in kept(*_where(lake)) if every or each.active(at)]
+    if as_json:
+        say(_json([_block_row(each, at) for each in blocks]))
+        return
+    lines = [line for each in blocks for line in _block_lines(each, at)]
+    say(shown("\n".join(lines or ["no blocks"]) + "\n"))
+
+
+@app.command("export")
+def export(lake: Lake = None, forms: Forms = None, out: Out = None, allow: Allow = None) -> None:
+    """Write the lists of all blocks that hold, as after an undo or when some have expired."""
+    from labrys.respond.guards import read_names
+    from labrys.respond.ledger import kept
+
+    _write(list(kept(*_where(lake))), forms or [ListForm.TEXT], read_names(allow), out)
+
+
+@app.command("undo")
+def undo(
+    blocks: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID|VALUE]…", help="As `list` shows them.")
+    ] = None,
+    lake: Lake = None,
+    every: Annotated[bool, typer.Option("--all", help="Every block that holds.")] = False,
+    why: Annotated[str, typer.Option(help="The reason.")] = "",
+    who: Who = "",
+    connector: On = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """End blocks before their time; with a connector, also where they were applied."""
+    from labrys.respond.block import selected
+    from labrys.respond.ledger import now
+    from labrys.respond.ledger import opened as ledger_of
+
+    if bool(blocks) == every:
+        raise typer.BadParameter("name blocks, or give --all")
+    _must_confirm(connector, yes)
+    folder, url = _where(lake)
+    with ledger_of(folder, url) as ledger:
+        there = ledger.all()
+        at = now()
+        wanted = (
+            [each for each in there if each.active(at)]
+            if every
+            else selected(there, blocks or (), at=at)
+        )
+        ended = ledger.end(wanted, who or getpass.getuser(), why)
+        rest = list(ledger.all())
+    _sync(rest, connector)
+    _say_ended(ended, "undone", as_json=as_json)
+
+
+@app.command("expire")
+def expire(
+    lake: Lake = None, connector: On = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Write down the end of blocks whose time is over; nothing holds longer than it should."""
+    from labrys.respond.ledger import FILE
+    from labrys.respond.ledger import opened as ledger_of
+
+    _must_confirm(connector, yes)
+    folder, url = _where(lake)
+    ended: list[Block] = []
+    rest: list[Block] = []
+    if url or (folder / FILE).is_file():
+        with ledger_of(folder, url) as ledger:
+            ended, rest = ledger.expire(), list(ledger.all())
+    _sync(rest, connector)
+    _say_ended(ended, "expired", as_json=as_json)
+
+
+@app.command("apply")
+def apply(
+    connector: Annotated[Connector, typer.Option("--connector", help="Where to apply them.")],
+    lake: Lake = None,
+    allow: Allow = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make this machine drop what is blocked, and nothing else; without --yes only say what would."""
+    from labrys.respond import nft
+    from labrys.respond.guards import read_names
+    from labrys.respond.ledger import kept, now
+
+    at, blocks, allowed = now(), list(kept(*_where(lake))), read_names(allow)
+    script = nft.wanted(blocks, allowed, at)
+    before = nft.held()
+    after = {
+        each.value
+        for each in blocks
+        if each.kind == "ip" and each.active(at) and not allowed.holds("ip", each.value)
+    }
+    if yes:
+        nft.apply(script)
+    else:
+        nft.check(script)
+    more, fewer = sorted(after - before), sorted(before - after)
+    if as_json:
+        say(_json({"applied": yes, "added": more, "removed": fewer, "held": len(after)}))
+        return
+    lines = [*(f"+ {value}" for value in more), *(f"- {value}" for value in fewer)]
+    what = (
+        f"{len(after)} addresses are dropped now" if yes else "nothing was changed; --yes does it"
+    )
+    say("\n".join([*lines, f"{connector.value}: {what}"]) + "\n")
+
+
+@app.command("playbook")
+def playbook(
+    incident: Annotated[str, typer.Option("--incident", "-i", help="By rank or id.")],
+    lake: Lake = None,
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="The form of the playbook: cacao.")
+    ] = "cacao",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Write what to do about an incident as a CACAO 2.0 playbook."""
+    from labrys.lake.case import Case
+    from labrys.ocsf.schema import Severity
+    from labrys.respond import cacao
+    from labrys.respond.block import Policy, chosen, plan
+
+    if form != "cacao":
+        raise typer.BadParameter(f"no format {form!r}; there is: cacao")
+    folder, url = _where(lake)
+    with Case.open(folder, create=False, write=False) as case:
+        scan = _scan(case, url)
+        findings, incidents = chosen(
+            scan.findings, scan.triage.incidents, [incident], (), Severity.MEDIUM
+        )
+        planned = plan(case, findings, incidents, Policy(1, ""))
+        rows = scan.triage.incidents.to_pylist()
+    row = next(r for r in rows if incident == str(r["rank"]) or r["uid"].startswith(incident))
+    made = cacao.playbook(row, str(folder), block=any(b.kind == "ip" for b in planned.blocks))
+    with opened(out) as stream:
+        stream.write(_json(made))
+
+
+def _where(lake: Path | None) -> tuple[Path, str]:
+    """The case, and where decisions about it are kept."""
+    from labrys.cli.case import existing
+    from labrys.settings import load
+
+    return existing(lake), load().decisions
+
+
+def _scan(case: Any, url: str) -> "Scan":
+    from labrys.scan.run import reopened
+
+    return reopened(case, url)
+
+
+def _span(text: str) -> int:
+    """`24h` as milliseconds."""
+    from labrys.respond.ledger import span
+
+    return span(text)
+
+
+def _own(given: Sequence[str] | None) -> "Names":
+    from labrys.respond.guards import names
+
+    return names(given or (), "--own")
+
+
+def _must_confirm(connector: Connector | None, yes: bool) -> None:
+    if connector is not None and not yes:
+        raise typer.BadParameter("--connector changes this machine: add --yes")
+
+
+def _sync(blocks: list["Block"], connector: Connector | None) -> None:
+    """Make what is applied agree with what holds."""
+    if connector is None:
+        return
+    from labrys.respond import nft
+    from labrys.respond.guards import Names
+    from labrys.respond.ledger import now
+
+    nft.apply(nft.wanted(blocks, Names(), now()))
+
+
+def _finish(
+    made: "Plan",
+    new: int,
+    blocks: list["Block"],
+    policy: "Policy",
+    forms: Sequence[ListForm],
+    out: Path | None,
+    *,
+    as_json: bool,
+    dry: bool,
+) -> None:
+    """Say what was blocked and what not, and write the lists."""
+    from labrys.respond.ledger import now
+
+    at = now()
+    to_screen = bool(forms) and out is None
+    if as_json and not to_screen:
+        rows = {
+            "dry_run": dry,
+            "new": new,
+            "blocked": [_block_row(each, at) for each in made.blocks],
+            "refused": [
+                {"kind": r.kind, "value": r.value, "reason": r.reason, "forcible": r.forcible}
+                for r in made.refused
+            ],
+        }
+        say(_json(rows))
+    else:
+        text = shown("\n".join(_plan_lines(made, new, at, dry=dry)) + "\n")
+        if to_screen:
+            typer.echo(text, err=True, nl=False)
+        else:
+            say(text)
+    if forms and not (dry and out):
+        _write(blocks, forms, policy.allow, out)
+
+
+def _plan_lines(made: "Plan", new: int, at: int, *, dry: bool) -> list[str]:
+    lines = [
+        f"{each.id}  {each.kind:<6}  {each.value}  until {_when(each.until)}: {each.why}"
+        for each in made.blocks
+    ]
+    if made.refused:
+        lines.append("not blocked:")
+    for no in made.refused:
+        forced = " (--force blocks it)" if no.forcible else ""
+        lines.append(f"          {no.kind:<6}  {no.value}: {no.reason}{forced}")
+    what = "would be blocked" if dry else "blocked"
+    lines.append(f"{len(made.blocks)} {what}, {new} of them new; {len(made.refused)} not")
+    return lines
+
+
+def _write(
+    blocks: list["Block"], forms: Sequence[ListForm], allow: "Names", out: Path | None
+) -> None:
+    from labrys.respond.ledger import now
+    from labrys.respond.lists import files
+
+    at = now()
+    for form in dict.fromkeys(forms):
+        made = files(form.value, blocks, allow, at)
+        if out is None:
+            say(next(iter(made.values())))
+            continue
+        with named(str(out)):
+            out.mkdir(parents=True, exist_ok=True)
+        for name, text in made.items():
+            with opened(out / name) as stream:
+                stream.write(text)
+
+
+def _say_ended(ended: Sequence["Block"], what: str, *, as_json: bool) -> None:
+    from labrys.respond.ledger import now
+
+    at = now()
+    if as_json:
+        say(_json([_block_row(each, at) for each in ended]))
+        return
+    lines = [f"{each.id}  {each.kind:<6}  {each.value}  {what}" for each in ended]
+    say(shown("\n".join([*lines, f"{len(ended)} {what}"]) + "\n"))
+
+
+def _block_lines(each: "Block", at: int) -> list[str]:
+    state = each.state(at)
+    held = f"until {_when(each.until)}" if state == "active" else f"{state} {_when(each.ended)}"
+    return [
+        f"{each.id}  {each.kind:<6}  {each.value}  {held}",
+        f"          {each.who}, {_when(each.since)}: {each.why}",
+    ]
+
+
+def _block_row(each: "Block", at: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"id": each.id, **asdict(each), "state": each.state(at)}
+
+
+def _when(time: int) -> str:
+    from labrys.report.visible import iso
+
+    return iso(time)[:16].replace("T", " ") + " UTC"
+
+
+def _json(value: Any) -> str:
+    import orjson
+
+    from labrys.cli.output import spelled
+
+    return spelled(orjson.dumps(value, option=orjson.OPT_INDENT_2)).decode() + "\n"

@@ -1,0 +1,1 @@
+"""Detection on evidence that grows: the same as a scan, a piece at a time."""
