@@ -31,12 +31,14 @@ from labrys.evidence.registry import choose
 from labrys.scan.rules import builtin_rules, load
 
 SAMPLES = Path(__file__).parent / "rules"
+LISTS = {"own_domains": ["corpnorth.example"], "internal_names": ["Jane Doe"]}
+"""What users would put in for the rules that wait for a list."""
 LEVELS = ("informational", "low", "medium", "high", "critical")
 
 
 @cache
 def loaded() -> tuple[RuleSet, SigmaDetector]:
-    return load([builtin_rules()])
+    return load([builtin_rules()], LISTS)
 
 
 def reporting() -> dict[str, list[Rule | Correlation]]:

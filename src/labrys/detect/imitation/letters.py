@@ -38,7 +38,14 @@ _ALIKE: Final = {
     "z": "ᴢʐ",
 }
 _ZERO_WIDTH: Final = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
+_TOKEN: Final = re.compile("[\\w\u00ad\u034f\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff]{3,}")
+_EDGES: Final = (
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
+)
+_LONGEST: Final = 64
+_MOST: Final = 100
 _NO_CHANCE: Final = 6
+_ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 _LATIN: Final = re.compile("[a-z]")
 _FIGURES: Final = str.maketrans("013457", "oleast")
 
@@ -78,8 +85,10 @@ def folded(text: str) -> str:
     """The skeleton of a text without accents; its length may differ."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", skeleton(visible(text)))
-    return "".join(one for one in plain if not unicodedata.combining(one))
+    plain = skeleton(visible(text))
+    if plain.isascii():
+        return plain
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", plain))
 
 
 def as_read(label: str) -> str:
@@ -103,16 +112,46 @@ def disguised(text: str, word: str) -> bool:
 
     `word` in plain small letters. Zero-width characters within it are such a disguise too.
     """
-    if text.isascii():
+    if text.isascii() or _strange().search(text) is None:
         return False
     shown = visible(text)
-    plain, small = skeleton(shown), _small(shown)
+    small, plain = _small(shown), skeleton(shown)
     at = plain.find(word)
     while at >= 0:
         if _is_disguise(small[at : at + len(word)], word):
             return True
         at = plain.find(word, at + 1)
     return len(shown) < len(text) and small.count(word) > _small(text).count(word)
+
+
+def disguised_words(text: str) -> str | None:
+    """The words of a text that are disguised, as they are read, joined by U+001E; None for none.
+
+    At most 100 of them. Linear in the text.
+    """
+    if text.isascii() or _strange().search(text) is None:
+        return None
+    found: dict[str, None] = {}
+    for one in _TOKEN.finditer(text):
+        raw = one[0]
+        if len(raw) > _LONGEST or raw.isascii():
+            continue
+        small = _small(visible(raw))
+        plain = skeleton(small)
+        split = len(small) < len(raw.strip(_EDGES))
+        if plain.isascii() and (split or _is_disguise(small, plain)):
+            found[plain] = None
+            if len(found) >= _MOST:
+                break
+    return "\x1e".join(found) or None
+
+
+@cache
+def _strange() -> re.Pattern[str]:
+    """A look-alike letter, small or capital, or a character that takes no room."""
+    signs = {chr(point) for point in _table()}
+    signs |= {one.upper() for one in signs if len(one.upper()) == 1}
+    return re.compile(f"[{re.escape(''.join(sorted(signs)))}{_ZERO_WIDTH.pattern[1:]}")
 
 
 def _is_disguise(said: str, word: str) -> bool:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from labrys.detect.imitation import brands
 from labrys.detect.imitation.domains import distance, lookalike, mistyped
-from labrys.detect.imitation.letters import as_read, disguised, folded, skeleton
+from labrys.detect.imitation.letters import as_read, disguised, disguised_words, folded, skeleton
 from labrys.detect.imitation.names import is_person
 
 ANY = st.text(max_size=40) | st.text("aàаеorn1lI\u200bßİ.-@xpay", max_size=20)
@@ -41,6 +41,25 @@ def test_plain_text_is_never_disguised(text: str, word: str) -> None:
 )
 def test_disguised_words(text: str, found: bool) -> None:
     assert disguised(text, "password") is found
+
+
+def test_disguised_words_of_a_text() -> None:
+    said = "Your p\u0430ssword, \U0001d5ee\U0001d5f0\U0001d5f0\U0001d5fc\U0001d602\U0001d5fb\U0001d601 and in\u200bvoice; caf\u00e9"
+    assert disguised_words(said) == "password\x1eaccount\x1einvoice"
+    assert (
+        disguised_words(
+            "\u043f\u0430\u0440\u043e\u043b\u044c \u0434\u043b\u044f \u0432\u0430\u0441"
+        )
+        is None
+    )
+    assert disguised_words("\u200bplain\u200b words") is None
+    assert disguised_words("plain") is None
+
+
+@given(ANY)
+def test_disguised_words_are_plain_and_bounded(text: str) -> None:
+    found = disguised_words(text * 3)
+    assert found is None or (found.isascii() and len(found) <= 65 * 100)
 
 
 def slow_distance(one: str, other: str) -> int:

@@ -25,7 +25,7 @@ from urllib.parse import unquote, unquote_plus
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.detect.imitation import brands
+from labrys.detect.imitation import brands, letters
 from labrys.evidence.records import MULTI, MULTI_PICTURE
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
@@ -248,6 +248,7 @@ _READINGS: Final[dict[str, Callable[[str], str | None]]] = {
     "brands imitated": brands.imitated,
     "brands named": brands.named,
     "decoded": _decoded,
+    "disguised words": letters.disguised_words,
     "hex": _hex,
     "lower": str.lower,
     "purpose": brands.kind,

@@ -19,6 +19,10 @@ _COUNTS: Final = (
     *(("links_with_user", "has_user"), ("links_hidden", "is_hidden")),
     *(("links_quoted", "is_quoted"), ("links_in_attachments", "attachment")),
 )
+_FOLLOWED: Final = (
+    ("followed_hosts", ("host", "target_host")),
+    ("followed_domains", ("domain", "target_domain")),
+)
 _FETCHED: Final = frozenset(("img", "embedded", "comment"))
 _PRESSED: Final = frozenset(("a", "area"))
 _SIGNS: Final = (
@@ -39,6 +43,9 @@ def of_links(found: list[dict[str, Any]]) -> dict[str, Any]:
         values = [row[name] or "" for row in kept]
         if any(values):
             made[column] = values
+    followed = [row for row in found if row["kind"] not in _FETCHED and row["scheme"] != "mailto"]
+    for column, names in _FOLLOWED:
+        made[column] = _distinct([row[name] for row in followed for name in names])[:MOST]
     for column, name in _COUNTS:
         made[column] = sum(1 for row in found if row[name]) or None
     made["links_qr"] = sum(1 for row in found if row["kind"] == "qr") or None
