@@ -132,7 +132,9 @@ class Records:
             self._pack(shape, rows)
             rows.clear()
         count = len(times)
-        numbers = pc.cast(pa.array(range(self._count, self._count + count), pa.int64()), pa.string())
+        numbers = pc.cast(
+            pa.array(range(self._count, self._count + count), pa.int64()), pa.string()
+        )
         packed: _Columns = {
             "_id": pc.binary_join_element_wise(pa.scalar(self._prefix, pa.string()), numbers, ""),
             "_time": times,
