@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import labrys
-from labrys.cli import exceptions, judge, mail, respond, rules
+from labrys.cli import exceptions, guard, judge, mail, respond, rules
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
 from labrys.cli.duel import command as duel
@@ -46,6 +46,7 @@ app.command("watch")(watch)
 app.command("hunt")(hunt)
 app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")
+app.add_typer(guard.app, name="guard")
 app.add_typer(judge.app, name="judge")
 app.add_typer(respond.app, name="respond")
 app.add_typer(rules.app, name="rules")
