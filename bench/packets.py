@@ -39,7 +39,7 @@ def run(*, quick: bool) -> list[Row]:
     with workspace() as folder:
         rows: list[Row] = []
         for name, make in (("real packets", real), ("made packets", made)):
-            path = folder / f"{name.replace(" ", "_")}.pcap"
+            path = folder / f"{name.split()[0]}.pcap"
             try:
                 packets = make(path, wanted)
             except Skipped as reason:
