@@ -101,14 +101,15 @@ class Talks:
             if talk.done:
                 continue
             piece = Piece(sequence, raw[begin:end], time, offset, number + base)
+            touched[key] = talk
             alone = (_PACKETS if stream else _DATAGRAMS).get(talk.service)
             if alone is not None:
                 alone(talk, records, piece, reply)
                 continue
             (talk.said if reply else talk.asked).add(piece)
-            touched[key] = talk
         for talk in touched.values():
-            _STEPS[talk.service](talk, records, False)
+            if talk.service in _STEPS and not talk.done:
+                _STEPS[talk.service](talk, records, False)
             self._weigh(talk)
         self._shrink()
 
@@ -126,7 +127,7 @@ class Talks:
         return made
 
     def _weigh(self, talk: Talk) -> None:
-        size = talk.asked.size + talk.said.size
+        size = talk.weight()
         self._kept += size - talk.kept
         talk.kept = size
 
@@ -146,11 +147,8 @@ class Talks:
         excess = len(self._talks) - MOST_TALKS
         if excess > 0:
             self._finish(list(self._talks)[:excess])
-        if self._kept > MOST_BYTES:
-            for talk in self._talks.values():
-                self._last(talk)
-                if self._kept <= MOST_BYTES // 2:
-                    break
+        while self._kept > MOST_BYTES:
+            self._finish(list(self._talks)[: max(len(self._talks) // 4, 1)])
 
 
 _BEGINS: Final[dict[int, Callable[[Headers, Ints], Bools]]] = {

@@ -51,6 +51,11 @@ class _State:
     parts: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
 
+    @property
+    def weight(self) -> int:
+        """The bytes that are kept."""
+        return self.size + len(self.first.data)
+
 
 def datagram(talk: Talk, records: Records, piece: Piece, reply: bool) -> None:
     """One datagram; a record once the ClientHello is whole."""

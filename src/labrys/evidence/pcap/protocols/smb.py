@@ -46,6 +46,12 @@ class _State:
     challenge: dict[str, Any] = field(default_factory=dict)
     answer: tuple[Piece, dict[str, Any]] | None = None
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes are kept."""
+        kept = len(self.trees) + len(self.files) + len(self.waiting) + len(self.written)
+        return 1_000 * (kept + len(self.bound))
+
 
 def _keep(kept: "OrderedDict[Any, Any]", key: Any, value: Any) -> None:
     kept[key] = value
@@ -58,6 +64,7 @@ def datagram(talk: Talk, records: Records, piece: Piece, reply: bool) -> None:
     if talk.state is None:
         talk.state = _State()
     data, at = piece.data, 4
+    piece = piece._replace(data=b"")  # what is kept must be small
     for _ in range(_MOST_MESSAGES):
         message = data[at:]
         if message.startswith(_OLD):
