@@ -24,6 +24,7 @@ NAMES: Final = (
     "process_rules",
     "evtx_corpus",
     "evtx_dense",
+    "packets",
     "rescan",
     "memory",
     "spark_standalone",

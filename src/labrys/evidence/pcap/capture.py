@@ -11,7 +11,16 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from labrys.evidence.pcap import pcapng
-from labrys.evidence.pcap.packets import LATEST_NS, MOST, PAD, Bools, Ints, Packets, Wire
+from labrys.evidence.pcap.packets import (
+    LATEST_NS,
+    MOST,
+    MOST_HOLES,
+    PAD,
+    Bools,
+    Ints,
+    Packets,
+    Wire,
+)
 from labrys.evidence.pcap.tally import Tally
 
 CHUNK: Final = 16 << 20
@@ -31,6 +40,7 @@ _HEADER: Final = 24
 _NEAR: Final = 2 * 86_400
 """How many seconds the clock may jump over a hole in the file."""
 _WINDOW: Final = 1 << 20
+_FIRST_WINDOW: Final = 1 << 12
 
 
 def is_capture(head: bytes) -> bool:
@@ -57,7 +67,7 @@ class _Classic:
         self._link = 0
         self._headers: list[int] = []
         self._clock: int | None = None
-        self._count = 0
+        self._count = self._holes = 0
 
     def packets(self) -> Iterator[Packets]:
         """Its packets."""
@@ -68,11 +78,11 @@ class _Classic:
             if made is not None:
                 self._count += len(made)
                 yield made
-            elif more:
+            elif more and self._holes <= MOST_HOLES:
                 more = self._fill()
             else:
                 break
-        if self._at < len(self._buffer) - len(PAD):
+        if self._holes <= MOST_HOLES and self._at < len(self._buffer) - len(PAD):
             self._tally.note("the file ends inside a packet", self._base + self._at)
 
     def _fill(self) -> bool:
@@ -157,19 +167,25 @@ class _Classic:
 
     def _skip(self, at: int, *, last: bool) -> bool:
         """Go on behind what is no record; False where nothing more is to be found in the buffer."""
+        self._holes += 1
+        if self._holes > MOST_HOLES:
+            self._tally.note("too often broken: the rest was not read", self._base + at)
+            self._at = len(self._buffer) - len(PAD)
+            return False
         if self._buffer[at : at + 4] in _MAGICS and at + _HEADER <= len(self._buffer) - len(PAD):
             self._at = at
             self._header()  # captures one after the other
             return True
         self._tally.note("bytes between packets that are no packet", self._base + at)
         end = len(self._buffer) - len(PAD)
-        at += 1
+        at, window = at + 1, _FIRST_WINDOW
         while at < end:
-            found = self._plausible(at, min(at + _WINDOW, end), last=last)
+            found = self._plausible(at, min(at + window, end), last=last)
             if found is not None:
                 self._at = found
                 return True
-            at += _WINDOW
+            at, window = at + window, min(window * 4, _WINDOW)
+        self._holes += MOST_HOLES // 4  # nothing in all of a buffer: it will hardly get better
         self._at = end
         return False
 

@@ -23,7 +23,6 @@ IDLE_OTHER: Final = 60 * 1_000_000_000
 ACTIVE: Final = 86_400 * 1_000_000_000
 MOST_OPEN: Final = 1 << 17
 """Flows kept open at a time; past that those not seen for longest are ended early."""
-_EPHEMERAL: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +260,14 @@ class _Block:
         tcp = protocol == TCP
         from_service = is_service_port(source) & ~is_service_port(target)
         to_service = is_service_port(target) & ~is_service_port(source)
-        ephemeral = (source < _EPHEMERAL) & (target >= _EPHEMERAL) & ~to_service
+        lower = (source < target) & ~to_service  # servers' dynamic ports are mostly the lower ones
         _, answers = counterpart(protocol, source)
         answered = np.where(
             tcp,
             np.select(
                 [(flags & (SYN | ACK)) == SYN, (flags & (SYN | ACK)) == (SYN | ACK)],
                 [False, True],
-                from_service | ephemeral,
+                from_service | lower,
             ),
             np.where((protocol == ICMP) | (protocol == ICMP6), answers, from_service),
         )

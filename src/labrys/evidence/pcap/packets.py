@@ -13,6 +13,8 @@ Bytes = npt.NDArray[np.uint8]
 
 MOST: Final = 1 << 17
 """Packets in a block, at most."""
+MOST_HOLES: Final = 1_000
+"""Places in a file where what is no packet is stepped over; past that it is given up."""
 PAD: Final = bytes(64)
 """Follows the bytes of every block, so that a fixed number of them can be taken at any packet."""
 LATEST_NS: Final = (1 << 33) * 1_000_000_000

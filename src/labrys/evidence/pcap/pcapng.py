@@ -6,15 +6,22 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from labrys.evidence.pcap.packets import LATEST_NS, MOST, PAD, Bools, Ints, Packets, Wire
+from labrys.evidence.pcap.packets import (
+    LATEST_NS,
+    MOST,
+    MOST_HOLES,
+    PAD,
+    Bools,
+    Ints,
+    Packets,
+    Wire,
+)
 from labrys.evidence.pcap.tally import Tally
 
 MOST_BLOCK: Final = 16 << 20
 """The longest block that is kept whole; a longer one is stepped over."""
 MOST_INTERFACES: Final = 1 << 16
-MOST_TURNS: Final = 1_000
-"""How often the byte order may change in a file."""
-
+_FIRST_WINDOW, _WINDOW = 1 << 12, 1 << 20
 _SECTION: Final = 0x0A0D0D0A
 _INTERFACE, _OLD, _SIMPLE, _ENHANCED = 1, 2, 3, 6
 _KINDS: Final = (_SECTION, _INTERFACE, _OLD, _SIMPLE, 4, 5, _ENHANCED)
@@ -94,7 +101,7 @@ class _Reader:
         self._stream, self._tally, self._chunk = stream, tally, chunk
         self._buffer, self._base, self._at = b"", 0, 0
         self._order = "<"
-        self._turns = 0
+        self._holes = 0
         self._interfaces = _Interfaces()
         self._section = 0  # the number of its first interface
         self._count = 0
@@ -112,8 +119,9 @@ class _Reader:
                 if len(made):
                     yield made
             if stopped or len(starts) >= MOST:
-                if self._turns > MOST_TURNS:
-                    self._tally.note("byte order changes too often", self._base + self._at)
+                if self._holes > MOST_HOLES:
+                    reason = "too often broken: the rest was not read"
+                    self._tally.note(reason, self._base + self._at)
                     return
                 continue
             if not more:
@@ -147,7 +155,7 @@ class _Reader:
                 order = _ORDERS.get(buffer[at + 8 : at + 12])
                 if order is not None and order != self._order:
                     self._order, stopped = order, True
-                    self._turns += 1
+                    self._holes += 1
                     break
             if total & 3 or total < _LEAST.get(kind, 12):
                 at, stopped = self._resume(at, end), True
@@ -184,10 +192,11 @@ class _Reader:
 
     def _resume(self, at: int, end: int) -> int:
         """Where the next block begins after bytes that are none."""
+        self._holes += 1
         self._tally.note("bytes between blocks that are no block", self._base + at)
         wire = Wire(self._buffer, self._order)
-        step = 1 << 20
-        for begin in range(at + 1, max(end - 12, at + 1), step):
+        begin, step = at + 1, _FIRST_WINDOW
+        while begin < end - 12:
             until = min(begin + step, end - 11)
             kinds = wire.all_u32(begin, until)
             places = np.flatnonzero(np.isin(kinds, _KINDS)) + begin
@@ -197,6 +206,8 @@ class _Reader:
             same = wire.u32(places + total - 4) == total
             if same.any():
                 return int(places[same.argmax()])
+            begin, step = begin + step, min(step * 4, _WINDOW)
+        self._holes += MOST_HOLES // 4  # nothing in all of a buffer: it will hardly get better
         return end
 
     def _made(self, starts: Ints, kinds: Ints, bases: Ints, wire: Wire) -> Packets:

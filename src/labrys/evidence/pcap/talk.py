@@ -95,8 +95,13 @@ class Talk:
     def finish(self) -> None:
         """There is nothing more to learn from this conversation."""
         self.done = True
+        self.state = None
         self.asked.forget()
         self.said.forget()
+
+    def weight(self) -> int:
+        """About how many bytes are kept for it."""
+        return self.asked.size + self.said.size + getattr(self.state, "weight", 0)
 
 
 def emit(records: Records, talk: Talk, shape: str, fields: dict[str, Any], at: Piece) -> None:

@@ -4,7 +4,7 @@ All is chosen by columns: datagrams of protocols that are read, the first packet
 whose first bytes tell such a protocol, and later packets that begin like a message of it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +17,7 @@ from labrys.evidence.pcap.flows import Placed
 from labrys.evidence.pcap.headers import TCP, Headers
 from labrys.evidence.pcap.net_flow import PROTOCOL_NAMES
 from labrys.evidence.pcap.packets import Bools, Ints
-from labrys.evidence.pcap.protocols import dhcp, dns, http, kerberos, rdp, rpc, smb, ssh, tls
+from labrys.evidence.pcap.protocols import dhcp, dns, http, kerberos, quic, rdp, rpc, smb, ssh, tls
 from labrys.evidence.pcap.talk import Piece, Talk
 from labrys.evidence.records import Records
 
@@ -30,10 +30,6 @@ _FIRST_PACKETS: Final = {
     services.RDP: 2,
 }  # fmt: skip
 """How many packets of each side are read at a connection's beginning."""
-_ENOUGH: Final = np.zeros(len(services.SERVICES), np.int64)
-for _code, _count in _FIRST_PACKETS.items():
-    _ENOUGH[_code] = _count
-
 Step = Callable[[Talk, Records, bool], None]
 Datagram = Callable[[Talk, Records, Piece, bool], None]
 _STEPS: Final[dict[int, Step]] = {
@@ -53,12 +49,24 @@ _DATAGRAMS: Final[dict[int, Datagram]] = {
     services.NBNS: dns.netbios,
     services.DHCP: dhcp.datagram,
     services.KRB: kerberos.datagram,
+    services.QUIC: quic.datagram,
 }
 _PACKETS: Final[dict[int, Datagram]] = {
     services.SMB: smb.datagram,
     services.DCE_RPC: rpc.datagram,
 }
 """Protocols over TCP that are read packet by packet, wherever one begins like a message."""
+
+
+def _limits(first: Mapping[int, int], without: Iterable[int]) -> Ints:
+    made = np.zeros(len(services.SERVICES), np.int64)
+    made[list(without)] = np.iinfo(np.int64).max
+    made[list(first)] = list(first.values())
+    return made
+
+
+_ENOUGH: Final = _limits(_FIRST_PACKETS, ())
+_ENOUGH_DATAGRAMS: Final = _limits({services.QUIC: 6}, _DATAGRAMS)
 
 
 class Talks:
@@ -93,14 +101,15 @@ class Talks:
             if talk.done:
                 continue
             piece = Piece(sequence, raw[begin:end], time, offset, number + base)
+            touched[key] = talk
             alone = (_PACKETS if stream else _DATAGRAMS).get(talk.service)
             if alone is not None:
                 alone(talk, records, piece, reply)
                 continue
             (talk.said if reply else talk.asked).add(piece)
-            touched[key] = talk
         for talk in touched.values():
-            _STEPS[talk.service](talk, records, False)
+            if talk.service in _STEPS and not talk.done:
+                _STEPS[talk.service](talk, records, False)
             self._weigh(talk)
         self._shrink()
 
@@ -118,7 +127,7 @@ class Talks:
         return made
 
     def _weigh(self, talk: Talk) -> None:
-        size = talk.asked.size + talk.said.size
+        size = talk.weight()
         self._kept += size - talk.kept
         talk.kept = size
 
@@ -138,11 +147,8 @@ class Talks:
         excess = len(self._talks) - MOST_TALKS
         if excess > 0:
             self._finish(list(self._talks)[:excess])
-        if self._kept > MOST_BYTES:
-            for talk in self._talks.values():
-                self._last(talk)
-                if self._kept <= MOST_BYTES // 2:
-                    break
+        while self._kept > MOST_BYTES:
+            self._finish(list(self._talks)[: max(len(self._talks) // 4, 1)])
 
 
 _BEGINS: Final[dict[int, Callable[[Headers, Ints], Bools]]] = {
@@ -160,11 +166,12 @@ def _chosen(head: Headers, placed: Placed) -> Ints:
     at = np.flatnonzero(has)
     packet, service = packet[at], service[at]
     tcp = head.protocol[packet] == TCP
-    wanted = np.where(tcp, placed.rank[at] < _ENOUGH[service], np.isin(service, list(_DATAGRAMS)))
+    wanted = placed.rank[at] < np.where(tcp, _ENOUGH[service], _ENOUGH_DATAGRAMS[service])
     for code, begins in _BEGINS.items():
         mine = np.flatnonzero(tcp & (service == code))
         wanted[mine] |= begins(head, packet[mine])
-    return at[wanted]
+    chosen: Ints = at[wanted]
+    return chosen
 
 
 def _ends(row: Rows, uid: str) -> tuple[str, str, str, str, str, str]:

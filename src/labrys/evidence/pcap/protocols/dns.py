@@ -18,6 +18,7 @@ MOST_WAITING: Final = 64
 """Questions of a flow that may wait for their answer."""
 _MOST_RECORDS: Final = 64
 _MOST_NAME: Final = 255
+_MOST_HOPS: Final = 32
 _HEADER: Final = Struct(">6H")
 _RECORD: Final = Struct(">HHIH")
 _CODES: Final = (
@@ -49,6 +50,15 @@ class _Waiting(NamedTuple):
     piece: Piece
 
 
+class _Questions(dict[tuple[int, str], _Waiting]):
+    """Questions that wait for their answer."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes they take."""
+        return 1_000 * len(self)
+
+
 def datagram(talk: Talk, records: Records, piece: Piece, reply: bool) -> None:
     """A message over UDP."""
     _take(talk, records, piece, piece.data)
@@ -60,8 +70,8 @@ def _take(talk: Talk, records: Records, piece: Piece, data: bytes) -> None:
         return
     number = int.from_bytes(data[:2], "big")
     if talk.state is None:
-        talk.state = {}
-    waiting: dict[tuple[int, str], _Waiting] = talk.state
+        talk.state = _Questions()
+    waiting: _Questions = talk.state
     key = (number, message.key)
     if not message.answer:
         again = waiting.pop(key, None)
@@ -70,7 +80,7 @@ def _take(talk: Talk, records: Records, piece: Piece, data: bytes) -> None:
         elif len(waiting) >= MOST_WAITING:
             oldest = next(iter(waiting))
             _unanswered(talk, records, oldest[0], waiting.pop(oldest))
-        waiting[key] = _Waiting(message, piece)
+        waiting[key] = _Waiting(message, piece._replace(data=b""))
         return
     asked = waiting.pop(key, None)
     if asked is None:
@@ -245,7 +255,7 @@ def _strings(value: bytes) -> Iterator[bytes]:
 def _name(data: bytes, at: int) -> tuple[str, int] | None:
     """A name and where it ends. A pointer may only lead back, so no loop goes on for ever."""
     labels: list[bytes] = []
-    length, after, floor = 0, -1, at
+    length, after, floor, hops = 0, -1, at, 0
     size = len(data)
     while at < size:
         count = data[at]
@@ -266,7 +276,8 @@ def _name(data: bytes, at: int) -> tuple[str, int] | None:
             if after < 0:
                 after = at + 2
             at = (count & 63) << 8 | data[at + 1]
-            if at >= floor:
+            hops += 1
+            if at >= floor or hops > _MOST_HOPS:
                 return None
             floor = at
         else:

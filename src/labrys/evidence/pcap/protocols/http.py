@@ -38,6 +38,7 @@ _PROXIED: Final = ("via", "x-forwarded-for", "forwarded", "proxy-authorization",
 class _Waiting:
     requests: deque[tuple[Piece, dict[str, Any]]] = field(default_factory=deque)
     depth: int = 0
+    weight: int = 0
 
 
 def step(talk: Talk, records: Records, final: bool) -> None:
@@ -57,9 +58,12 @@ def step(talk: Talk, records: Records, final: bool) -> None:
             fields["trans_depth"] = str(waiting.depth)
             if len(waiting.requests) >= MOST_WAITING:
                 _emit(talk, records, *waiting.requests.popleft())
-            waiting.requests.append((piece, fields))
+            waiting.requests.append((piece._replace(data=b""), fields))
+            waiting.weight += 1_000 + len(data)
     while final and waiting.requests:
         _emit(talk, records, *waiting.requests.popleft())
+    if not waiting.requests:
+        waiting.weight = 0
 
 
 def _answered(talk: Talk, records: Records, waiting: _Waiting, piece: Piece, data: bytes) -> None:

@@ -1,10 +1,11 @@
 """Reads what is in the clear of Kerberos 5 messages (RFC 4120), named as in Zeek's `kerberos.log`."""
 
+from itertools import zip_longest
 from typing import Any, Final
 
 from labrys.evidence.pcap.protocols import der
 from labrys.evidence.pcap.protocols.der import Part
-from labrys.evidence.pcap.talk import Piece, Talk, emit, printable
+from labrys.evidence.pcap.talk import Piece, Stream, Talk, emit, printable
 from labrys.evidence.records import Records
 
 SHAPE: Final = "net.kerberos"
@@ -41,21 +42,31 @@ def datagram(talk: Talk, records: Records, piece: Piece, reply: bool) -> None:
 
 def step(talk: Talk, records: Records, final: bool) -> None:
     """Messages over TCP, each behind its length; at a flow's end, what waits for an answer."""
-    for side in (talk.asked, talk.said):
-        first = side.pieces[0] if side.pieces else None
-        text, at = side.text(), 0
-        while first is not None and at + 8 <= len(text):
-            length = int.from_bytes(text[at : at + 4], "big")
-            if at + 4 + length > len(text) and not final:
-                break
-            _take(talk, records, first, text[at + 4 : at + 4 + length])
-            at += 4 + length
-        if at and first is not None:
-            side.forget()
-            if at < len(text):
-                side.add(first._replace(sequence=first.sequence + at & 0xFFFFFFFF, data=text[at:]))
+    requests, replies = _messages(talk.asked, final), _messages(talk.said, final)
+    for pair in zip_longest(requests, replies):  # clients wait for an answer before they go on
+        for one in pair:
+            if one is not None:
+                _take(talk, records, *one)
     if final:
         _leave(talk, records)
+
+
+def _messages(side: Stream, final: bool) -> list[tuple[Piece, bytes]]:
+    """The messages of one side that are whole, or, at the end, what there is."""
+    first = side.pieces[0] if side.pieces else None
+    text, at = side.text(), 0
+    found: list[tuple[Piece, bytes]] = []
+    while first is not None and at + 8 <= len(text):
+        length = int.from_bytes(text[at : at + 4], "big")
+        if at + 4 + length > len(text) and not final:
+            break
+        found.append((first, text[at + 4 : at + 4 + length]))
+        at += 4 + length
+    if at and first is not None:
+        side.forget()
+        if at < len(text):
+            side.add(first._replace(sequence=first.sequence + at & 0xFFFFFFFF, data=text[at:]))
+    return found
 
 
 def _leave(talk: Talk, records: Records) -> None:

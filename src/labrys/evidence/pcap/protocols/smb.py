@@ -14,10 +14,10 @@ from labrys.evidence.records import Records
 
 MAPPING, FILES, NTLM = "net.smb_mapping", "net.smb_files", "net.ntlm"
 SESSION, TREE, CREATE, WRITE, CONTROL = 1, 3, 5, 9, 11
-OLD_SESSION, OLD_TREE, OLD_CREATE = 0x73, 0x75, 0xA2
+OLD_SESSION, OLD_TREE, OLD_CREATE, OLD_CALL, OLD_WRITE = 0x73, 0x75, 0xA2, 0x25, 0x2F
 _SET_INFO: Final = 17
 COMMANDS: Final = (SESSION, TREE, CREATE, WRITE, CONTROL, _SET_INFO)
-OLD_COMMANDS: Final = (OLD_SESSION, OLD_TREE, OLD_CREATE)
+OLD_COMMANDS: Final = (OLD_SESSION, OLD_TREE, OLD_CREATE, OLD_CALL, OLD_WRITE)
 _NEW, _OLD = b"\xfeSMB", b"\xffSMB"
 _HEADER: Final = 64
 _PIPE_CALL: Final = 0x0011C017  # FSCTL_PIPE_TRANSCEIVE
@@ -46,6 +46,12 @@ class _State:
     challenge: dict[str, Any] = field(default_factory=dict)
     answer: tuple[Piece, dict[str, Any]] | None = None
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes are kept."""
+        kept = len(self.trees) + len(self.files) + len(self.waiting) + len(self.written)
+        return 1_000 * (kept + len(self.bound))
+
 
 def _keep(kept: "OrderedDict[Any, Any]", key: Any, value: Any) -> None:
     kept[key] = value
@@ -58,6 +64,7 @@ def datagram(talk: Talk, records: Records, piece: Piece, reply: bool) -> None:
     if talk.state is None:
         talk.state = _State()
     data, at = piece.data, 4
+    piece = piece._replace(data=b"")  # what is kept must be small
     for _ in range(_MOST_MESSAGES):
         message = data[at:]
         if message.startswith(_OLD):
@@ -228,8 +235,15 @@ def _old(talk: Talk, records: Records, piece: Piece, message: bytes) -> None:
             _keep(state.trees, tree, asked[1])
             emit(records, talk, MAPPING, {"path": asked[1]}, asked[0])
         elif asked is not None and not status:
+            _keep(state.files, words[5:7], asked[1])
             pipe = asked[1][1].upper().endswith("IPC$")
             _file(talk, records, asked[0], "PIPE_OPEN" if pipe else "FILE_OPEN", asked[1])
+    elif command in (OLD_CALL, OLD_WRITE):
+        handle, at = (words[30:32], 24) if command == OLD_CALL else (words[4:6], 22)
+        begin = int.from_bytes(words[at : at + 2], "little")
+        for fields in rpc.calls(message[begin:], state.bound, handle) if begin else ():
+            fields["named_pipe"] = state.files.get(handle, ("", ""))[0] or None
+            emit(records, talk, rpc.SHAPE, fields, piece)
     elif command == OLD_TREE and len(words) >= 8:
         at = begin + int.from_bytes(words[6:8], "little")
         _keep(state.waiting, number, (piece, _old_text(message, at, wide)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labrys.evidence.pcap.protocols import der, dns, hello, http, tls, x509
+from labrys.evidence.pcap.protocols import der, dns, hello, http, quic, tls, x509
 from labrys.evidence.pcap.protocols.hello import Hello
 from labrys.evidence.pcap.samples import make
 from labrys.evidence.pcap.talk import Piece, Stream
@@ -227,3 +227,64 @@ def test_any_bytes_are_survived(data: bytes) -> None:
     http.response(data)
     list(der.parts(data, 0, len(data)))
     der.oid(data)
+
+
+def test_the_keys_of_quic_are_those_of_the_rfc() -> None:
+    """RFC 9001, A.1, and RFC 9369, A.1."""
+    identity = bytes.fromhex("8394c8f03e515708")
+    first = quic.keys(quic._VERSIONS[1], identity)
+    assert first.key.hex() == "1f369613dd76d5467730efcbe3b1a22d"
+    assert first.iv.hex() == "fa044b2f42a3fd3b46fb255c"
+    assert first.header.hex() == "9f50449e04a0e810283a1e9933adedd2"
+    second = quic.keys(quic._VERSIONS[0x6B3343CF], identity)
+    assert second.key.hex() == "8b1a0bc121284290a29e0971b5cd045d"
+
+
+def protected(frames: bytes, number: int = 0, identity: bytes = b"12345678") -> bytes:
+    """An Initial packet of QUIC 1."""
+    from Cryptodome.Cipher import AES
+
+    of = quic.keys(quic._VERSIONS[1], identity)
+    frames = frames.ljust(1_200, b"\0")
+    head = b"\xc0" + struct.pack(">I", 1) + make.vector(identity, 1) + b"\0\0"
+    head += struct.pack(">H", 0x4000 | len(frames) + 17) + bytes([number])
+    nonce = bytes(a ^ b for a, b in zip(of.iv, number.to_bytes(12, "big"), strict=True))
+    cipher = AES.new(of.key, AES.MODE_GCM, nonce=nonce)
+    cipher.update(head)
+    sealed, tag = cipher.encrypt_and_digest(frames)
+    body = sealed + tag
+    mask = AES.new(of.header, AES.MODE_ECB).encrypt(body[3:19])
+    return bytes([head[0] ^ mask[0] & 15]) + head[1:-1] + bytes([number ^ mask[1]]) + body
+
+
+def crypto(offset: int, data: bytes) -> bytes:
+    return b"\x06" + struct.pack(">HH", 0x4000 | offset, 0x4000 | len(data)) + data
+
+
+def test_the_name_in_a_quic_handshake_of_two_packets(tmp_path: Path) -> None:
+    message = make.client_hello("quic.example")
+    frames = (
+        crypto(60, message[60:100]) + b"\x01" + crypto(0, message[:60]),
+        b"\x02\x05\x00\x00\x00" + crypto(100, message[100:]),
+    )
+    packets = [
+        (make.BEGIN + n, make.ethernet(make.ip(make.CLIENT, make.SERVER, 17, make.udp(50_000, 443, protected(one, n)))))
+        for n, one in enumerate(frames)
+    ]  # fmt: skip
+    (row,) = read_rows(tmp_path, packets, "net.quic")
+    assert (row["server_name"], row["client_protocol"], row["version"]) == (
+        "quic.example",
+        "h2",
+        "1",
+    )
+    assert row["ja4"].startswith("q13d")
+    assert row["client_initial_dcid"] == b"12345678".hex()
+
+
+@given(st.binary(max_size=200), st.integers(0, 1_300), st.integers(0, 255))
+def test_any_quic_is_survived(frames: bytes, at: int, value: int) -> None:
+    quic._crypto(frames)
+    data = bytearray(protected(frames))
+    data[at % len(data)] = value
+    for cut in (bytes(data), bytes(data[: at + 8])):
+        quic.unprotected(cut, quic.keys(quic._VERSIONS[1], b"12345678"))
