@@ -2,6 +2,8 @@
 
 `python -m bench detect`, `python -m bench evasion` and `python -m bench names` have command lines of
 their own: see `bench.detect.main`, `bench.evasion` and `bench.names.main`.
+`python -m bench detect`, `evasion` and `network` have command lines of their own: see
+`bench.detect.main`, `bench.evasion` and `bench.network`.
 """
 
 import argparse
@@ -49,6 +51,10 @@ def main() -> int:
         from bench.names.main import main as names
 
         return names(sys.argv[2:])
+    if sys.argv[1:2] == ["network"]:
+        from bench.network import main as network
+
+        return network(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")

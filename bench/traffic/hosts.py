@@ -53,21 +53,22 @@ TUNING: Final = (
     Poll(7200, 0.25, (1200, 1800), (4000, 60_000), addresses=3, content=0.5, always=True),
 )
 TEST: Final = (
-    Poll(600, 0.0, (980, 1010), (2100, 2140), held=75, always=True),
-    Poll(150, 0.0, (120, 121), (204, 210), port=80, addresses=4, named=False, always=True),
-    Poll(1140, 0.002, (60, 75), (120, 124), held=30, always=True),
-    Poll(2700, 0.0, (640, 2400), (900, 44_000), addresses=3, content=0.25, always=True),
-    Poll(15, 0.02, (1400, 6000), (180, 240), held=0.4, common=0.6, always=True),
-    Poll(540, 0.003, (26, 28), (26, 28), port=5228, held=200, common=0.7, always=True),
-    Poll(120, 0.015, (1500, 3300), (1800, 4400), port=993, held=12, content=0.1),
-    Poll(10, 0.08, (500, 560), (300, 1800), held=2, common=0.2),
-    Poll(100, 0.05, (1100, 1250), (700, 1000), held=25, common=0.3),
-    Poll(2000, 0.15, (2600, 8000), (7000, 12_000), addresses=6, content=0.35),
+    Poll(480, 0.0, (1050, 1090), (2350, 2400), held=60, always=True),
+    Poll(200, 0.0, (98, 100), (180, 184), port=80, addresses=5, named=False, always=True),
+    Poll(1320, 0.002, (66, 90), (140, 144), held=45, always=True),
+    Poll(2100, 0.0, (560, 2000), (800, 36_000), addresses=3, content=0.25, always=True),
+    Poll(12, 0.02, (1100, 5200), (220, 280), held=0.4, common=0.6, always=True),
+    Poll(660, 0.003, (40, 42), (40, 42), port=5223, held=240, common=0.7, always=True),
+    Poll(150, 0.015, (1400, 3000), (2000, 4600), port=993, held=15, content=0.1),
+    Poll(8, 0.08, (420, 480), (250, 1500), held=2, common=0.2),
+    Poll(75, 0.05, (1300, 1420), (800, 1150), held=28, common=0.3),
+    Poll(1700, 0.15, (2300, 7600), (6500, 11_000), addresses=6, content=0.35),
     Poll(
-        25, 0.03, (60, 64), (28, 32), port=10_001, proto="udp", named=False, common=0.1, always=True
+        33, 0.03, (72, 76), (36, 40), port=7_000, proto="udp", named=False, common=0.1, always=True
     ),
-    Poll(5400, 0.2, (1500, 2600), (5000, 90_000), addresses=4, content=0.4, always=True),
+    Poll(4800, 0.2, (1300, 2300), (4500, 80_000), addresses=4, content=0.4, always=True),
 )
+"""Drawn anew after the detector's last change, so that nothing was fitted to them."""
 
 
 def day(

@@ -23,8 +23,8 @@ def features(events: Any) -> Any:
     """The view `network_activity` → a row for each sample record of each source that tried much.
 
     `thing` is the port and protocol, or the address; `targets` how many addresses or ports were
-    tried, `silent` how many of them never answered, `inside` how many addresses are private;
-    `tries`; `first`, `last`; `days`; `own` (1: a host of the network watched); `dst`, `port`.
+    tried, `silent` how many of them never answered, `inside` whether they are private (1);
+    `tries`; `first`, `last`; `own` (1: a host of the network watched); `dst`, `port`.
     """
     import ibis
 
@@ -35,60 +35,72 @@ def features(events: Any) -> Any:
     notice = rows.proto.startswith("icmp") & ~(rows.sport.isin((0, 8, 128)) & (rows.port == 0))
     rows = rows.filter(~echo, ~notice, rows.src != rows.dst, ~nobody(rows.dst))
     rows = rows.mutate(day=(rows._time // DAY_MS).cast("int64"))
-    pairs = rows.group_by("src", "dst", "port", "proto", "day").aggregate(
+    daily = rows.group_by(*_PAIR, "day").aggregate(
         tries=rows.count(),
         answered=whole((1 - rows.failed).sum()),
         first=rows._time.min(),
         last=rows._time.max(),
     )
-    views = [
-        ("wide", _port(pairs), pairs.dst, pairs.day),
-        ("deep", pairs.dst, _port(pairs), pairs.day),
-        ("slow wide", _port(pairs), pairs.dst, ibis.literal(0, type="int64")),
-        ("slow deep", pairs.dst, _port(pairs), ibis.literal(0, type="int64")),
-    ]
-    first, *others = (
-        _tried(pairs.mutate(thing=thing, target=target, window=window), kind)
-        for kind, thing, target, window in views
+    ever = daily.group_by(*_PAIR).aggregate(
+        tries=whole(daily.tries.sum()),
+        answered=whole(daily.answered.sum()),
+        first=daily["first"].min(),
+        last=daily["last"].max(),
     )
-    found = first.union(*others)
-    own = own_hosts(pairs).mutate(own=ibis.literal(1, type="int64"))
+    ever = ever.mutate(day=ibis.literal(0, type="int64"))
+    found = _wide(daily, "wide").union(
+        _deep(daily, "deep"), _wide(ever, "slow wide"), _deep(ever, "slow deep")
+    )
+    own = own_hosts(ever).mutate(own=ibis.literal(1, type="int64"))
     judged = found.left_join(own, "src").drop("src_right")
     judged = judged.mutate(own=ibis.coalesce(judged.own, 0))
-    return with_samples(judged, _records(rows), KEYS, first="failed")
+    return with_samples(judged, _records(rows.semi_join(found, "src")), KEYS, first="failed")
+
+
+_PAIR: Final = ("src", "dst", "port", "proto")
+
+
+def _wide(pairs: Any, kind: str) -> Any:
+    """Sources that tried one port of many addresses: each row of `pairs` is one address."""
+    made = _much(pairs.group_by("src", "port", "proto", "day"), pairs, LEAST_WIDE)
+    return _told(made.mutate(thing=_port(made)), kind)
+
+
+def _deep(pairs: Any, kind: str) -> Any:
+    """Sources that tried many ports of one address: each row of `pairs` is one port."""
+    made = _much(pairs.group_by("src", "dst", "day"), pairs, LEAST_DEEP)
+    return _told(made.mutate(thing=made.dst), kind)
+
+
+def _much(groups: Any, pairs: Any, least: int) -> Any:
+    """What was tried much and little answered."""
+    names = {"a_dst": pairs.dst.min(), "a_port": pairs.port.min()}
+    made = groups.aggregate(
+        targets=pairs.count(),
+        silent=whole(flag(pairs.answered == 0).sum()),
+        tries=whole(pairs.tries.sum()),
+        first=pairs["first"].min(),
+        last=pairs["last"].max(),
+        **names,
+    )
+    return made.filter(made.targets >= least, made.silent * 2 >= made.targets)
+
+
+def _told(made: Any, kind: str) -> Any:
+    import ibis
+
+    return made.select(
+        *("src", "thing", "targets", "silent", "tries", "first", "last"),
+        kind=ibis.literal(kind),
+        window=made.day,
+        dst=made.a_dst,
+        port=made.a_port,
+        inside=flag(private(made.a_dst)),
+    )
 
 
 def _port(rows: Any) -> Any:
     return rows.proto + "/" + rows.port.cast("string")
-
-
-def _tried(rows: Any, kind: str) -> Any:
-    """What each source tried of each thing, where it is much and little answered."""
-    import ibis
-
-    least = LEAST_WIDE if kind.endswith("wide") else LEAST_DEEP
-    each = rows.group_by("src", "thing", "window", "target").aggregate(
-        tries=rows.tries.sum(),
-        answered=rows.answered.sum(),
-        first=rows.first.min(),
-        last=rows["last"].max(),
-        days=rows.day.nunique(),
-        dst=rows.dst.min(),
-        port=rows.port.min(),
-    )
-    made = each.group_by("src", "thing", "window").aggregate(
-        targets=each.target.nunique(),
-        silent=whole(flag(each.answered == 0).sum()),
-        tries=whole(each.tries.sum()),
-        inside=whole(flag(private(each.dst)).sum()),
-        first=each.first.min(),
-        last=each["last"].max(),
-        days=each.days.max(),
-        dst=each.dst.min(),
-        port=each.port.min(),
-    )
-    kept = made.filter(made.targets >= least, made.silent * 2 >= made.targets)
-    return kept.mutate(kind=ibis.literal(kind))
 
 
 def _records(rows: Any) -> Any:

@@ -54,7 +54,7 @@ def _found(row: Row, plain: str, slow: bool, records: Sequence[dict[str, Any]]) 
         severity = Severity.MEDIUM if enough or (wide and row["port"] in ADMIN) else Severity.LOW
         if wide and row["port"] in ADMIN and row["targets"] >= 8 * least:
             severity = Severity.HIGH
-    elif row["inside"] >= 2 * LEAST_WIDE and share < 0.95:
+    elif row["inside"] and row["targets"] >= 2 * LEAST_WIDE and share < 0.95:
         severity = Severity.LOW
     what = "addresses" if wide else "ports"
     seconds = max((row["last"] - row["first"]) / 1000, 1.0)
