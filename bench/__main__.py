@@ -1,9 +1,7 @@
 """Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`.
 
-`python -m bench detect`, `python -m bench evasion` and `python -m bench names` have command lines of
-their own: see `bench.detect.main`, `bench.evasion` and `bench.names.main`.
-`python -m bench detect`, `evasion` and `network` have command lines of their own: see
-`bench.detect.main`, `bench.evasion` and `bench.network`.
+`python -m bench detect`, `evasion`, `names` and `network` have command lines of their own: see
+`bench.detect.main`, `bench.evasion`, `bench.names.main` and `bench.network`.
 """
 
 import argparse
