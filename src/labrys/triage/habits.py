@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.columns import NO_TIME, Columns, Flags, Ints, numbered, unique
+from labrys.triage.arrays import Flags, Ints, numbered, unique
+from labrys.triage.columns import NO_TIME, Columns
 from labrys.triage.links import EVERYDAY, HABIT, Links, naming, together
 from labrys.triage.nodes import DAY, HOUR, Nodes
 from labrys.triage.rarity import MEMORY, Rarity
