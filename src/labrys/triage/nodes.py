@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.arrays import Flags, Ints, unique
+from labrys.triage.arrays import Flags, Ints, Small, unique
 from labrys.triage.columns import NO_TIME, Columns
 from labrys.triage.entities import KIND
 
@@ -44,8 +44,8 @@ class Nodes:
     strong: Flags
     start: Ints
     end: Ints
-    owner: Ints
-    identity: Ints
+    owner: Small
+    identity: Small
 
     @property
     def timed(self) -> Flags:
@@ -124,8 +124,8 @@ def _mix(values: Hashes) -> Hashes:
     return made
 
 
-def _entries(node: Ints, columns: Columns) -> tuple[Ints, Ints]:
+def _entries(node: Ints, columns: Columns) -> tuple[Small, Small]:
     """Each node's identities, once, sorted by node."""
     width = max(1, len(columns.identities))
     pairs = unique(node[columns.owner] * width + columns.identity)
-    return pairs // width, pairs % width
+    return (pairs // width).astype(np.int32), (pairs % width).astype(np.int32)

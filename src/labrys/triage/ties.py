@@ -219,7 +219,7 @@ def _useful(nodes: Nodes, width: int) -> tuple[Ints, Ints]:
     wanted = np.zeros(width, np.bool_)
     wanted[nodes.identity[nodes.strong[nodes.owner]]] = True
     chosen = wanted[nodes.identity]
-    return nodes.owner[chosen], nodes.identity[chosen]
+    return nodes.owner[chosen].astype(np.int64), nodes.identity[chosen].astype(np.int64)
 
 
 def _pairs(
