@@ -1,5 +1,7 @@
 """Columns of Arrow as arrays of NumPy: distinct values, text as numbers."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -47,16 +49,19 @@ def ranked(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     return ranks[indices], names.take(pa.array(sorting))
 
 
-def few(column: pa.ChunkedArray) -> tuple[Small, list[str]]:
+def few(column: pa.ChunkedArray) -> tuple[Small | Tiny, list[str]]:
     """Text as numbers into its distinct values, which are few; in less memory, chunk by chunk."""
     encoded = column.dictionary_encode()
     names: dict[str, int] = {}
-    parts = [np.zeros(0, np.int32)]
+    parts = [np.zeros(0, np.int8)]
     chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
     for chunk in chunks:
         known = [names.setdefault(name or "", len(names)) for name in chunk.dictionary.to_pylist()]
         missing = names.setdefault("", len(names)) if chunk.null_count else 0
-        codes = np.array([*known, missing], np.int32)
+        codes = np.array([*known, missing], np.int8 if len(names) < _TINY else np.int32)
         indices = pc.fill_null(chunk.indices, len(known)).to_numpy(zero_copy_only=False)
         parts.append(codes[indices])
     return np.concatenate(parts), list(names)
+
+
+_TINY: Final = 128

@@ -41,11 +41,11 @@ class Columns:
     rows: Ints
     rule: Ints
     rules: list[str]
-    severity: Ints
-    confidence: Ints
+    severity: Tiny
+    confidence: Tiny
     start: Ints
     end: Ints
-    attack: Ints
+    attack: Small
     attacks: list[Attack]
     owner: Small
     identity: Small
@@ -74,7 +74,8 @@ def read(findings: pa.Table) -> Columns:
     start, end = _times(table)
     rule, rules = ranked(table["rule_uid"])
     attack, attacks = _attacks(table)
-    severity = np.clip(integers(table["severity_id"], 1), 1, 5)
+    severity = np.clip(integers(table["severity_id"], 1), 1, 5).astype(np.int8)
+    confidence = np.clip(integers(table["confidence"], 50), 0, 100).astype(np.int8)
     named = entities(table, severity < Severity.MEDIUM)
     number = np.empty(len(rows), np.int32)
     number[rows] = np.arange(len(rows), dtype=np.int32)
@@ -85,10 +86,10 @@ def read(findings: pa.Table) -> Columns:
         rule=rule[rows],
         rules=rules.to_pylist(),
         severity=severity[rows],
-        confidence=np.clip(integers(table["confidence"], 50), 0, 100)[rows],
+        confidence=confidence[rows],
         start=start[rows],
         end=end[rows],
-        attack=attack[rows],
+        attack=attack.astype(np.int32)[rows],
         attacks=attacks,
         owner=number[named.owner],
         identity=named.identity,

@@ -113,14 +113,13 @@ def entities(table: pa.Table, weak: Flags) -> Entities:
 def _spellings(lists: pa.ChunkedArray, weak: Flags) -> tuple[Small, Tiny, Small, _Spellings]:
     """Owner, role and spelling of each entity worth looking at, and the spellings."""
     rows = np.arange(len(lists), dtype=np.int32)
-    owner = np.repeat(rows, integers(pc.list_value_length(lists), 0))
     flat = pc.list_flatten(lists)
+    text, dictionary = _dictionary(pc.struct_field(flat, "value"))
+    owner = np.repeat(rows, integers(pc.list_value_length(lists), 0))
     types, kinds = few(pc.struct_field(flat, "type"))
     roles, role_names = few(pc.struct_field(flat, "role"))
     role = np.array([_role(name) for name in role_names] or [0], np.int8)[roles]
-    del roles
-    text, dictionary = _dictionary(pc.struct_field(flat, "value"))
-    del flat
+    del roles, flat
     kept = _lasting(types, text, len(dictionary), kinds, weak[owner])
     owner, role, types, text = owner[kept], role[kept], types[kept], text[kept]
     spelling, kind, spelled = _distinct(types, text, len(dictionary))
@@ -142,7 +141,7 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[Small, pa.Array]:
     return np.concatenate([np.zeros(0, np.int32), *parts]), values
 
 
-def _lasting(types: Small, text: Small, texts: int, kinds: list[str], weak: Flags) -> Flags:
+def _lasting(types: Small | Tiny, text: Small, texts: int, kinds: list[str], weak: Flags) -> Flags:
     """Which entries to look at: not those of fleeting kinds that one weak finding alone names."""
     kept = np.ones(len(types), np.bool_)
     for code in (code for code, name in enumerate(kinds) if name in _FLEETING):
@@ -152,7 +151,7 @@ def _lasting(types: Small, text: Small, texts: int, kinds: list[str], weak: Flag
     return kept
 
 
-def _distinct(types: Small, text: Small, texts: int) -> tuple[Small, Small, Small]:
+def _distinct(types: Small | Tiny, text: Small, texts: int) -> tuple[Small, Small, Small]:
     """Each entry's spelling as a number, and the type and text of each spelling."""
     spelling = np.empty(len(types), np.int32)
     parts: list[tuple[Small, Small]] = []

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.arrays import Flags, Ints, Small, unique
+from labrys.triage.arrays import Flags, Ints, Small, Tiny, unique
 from labrys.triage.columns import NO_TIME, Columns
 from labrys.triage.entities import KIND
 
@@ -40,7 +40,7 @@ class Nodes:
     first: Ints
     count: Ints
     rule: Ints
-    severity: Ints
+    severity: Tiny
     strong: Flags
     start: Ints
     end: Ints
