@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.columns import Flags, Ints
+from labrys.triage.arrays import Flags, Ints
 from labrys.triage.habits import Habits, one_after_another
 from labrys.triage.links import SAME_RULE, Links
 from labrys.triage.nodes import HOUR, Nodes

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from labrys.triage.columns import NO_TIME, Flags, Ints, unique
+from labrys.triage.arrays import Flags, Ints, unique
+from labrys.triage.columns import NO_TIME
 from labrys.triage.links import Links
 from labrys.triage.nodes import HOUR, Nodes
 from labrys.triage.ties import HOST, STRONG, Keys

@@ -5,8 +5,10 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
+from labrys.triage.arrays import Flags, Ints
 from labrys.triage.chain import stages
-from labrys.triage.columns import KIND, Columns, Flags, Ints
+from labrys.triage.columns import Columns
+from labrys.triage.entities import KIND
 from labrys.triage.links import BREADTH, Links
 from labrys.triage.nodes import HOUR, Nodes
 from labrys.triage.rarity import places

@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from labrys.ocsf.schema import Severity
+from labrys.triage.arrays import Ints, numbered, unique
 from labrys.triage.chain import order
-from labrys.triage.columns import KIND, NO_TIME, Columns, Ints, numbered, unique
+from labrys.triage.columns import NO_TIME, Columns
+from labrys.triage.entities import KIND
 from labrys.triage.identity import cut
 
 FOLDED: Final = pa.schema(
@@ -121,7 +123,7 @@ def _hosts(columns: Columns, noise: Ints, begins: Ints) -> Ints:
     run_of[noise] = np.searchsorted(begins, np.arange(len(noise)), side="right") - 1
     is_host = columns.identities.kind[columns.identity] == KIND["host"]
     run = run_of[columns.owner[is_host]]
-    width = max(1, len(columns.identities.key))
+    width = max(1, len(columns.identities))
     pairs = unique(run[run >= 0] * width + columns.identity[is_host][run >= 0])
     return np.bincount(pairs // width, minlength=max(1, len(begins)))
 

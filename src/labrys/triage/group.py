@@ -14,9 +14,10 @@ import numpy as np
 
 from labrys.ocsf.schema import Severity
 from labrys.triage.agreement import thin
+from labrys.triage.arrays import Flags, Ints
 from labrys.triage.attach import attach, chain, leaf_window, timeless
 from labrys.triage.breadth import breadth
-from labrys.triage.columns import Columns, Flags, Ints
+from labrys.triage.columns import Columns
 from labrys.triage.habits import habits, kept_together, one_after_another
 from labrys.triage.links import AGAIN, Links, components, naming, together
 from labrys.triage.nodes import LONG, Nodes

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.columns import NO_TIME, Columns, Flags, Ints, numbered, unique
+from labrys.triage.arrays import Flags, Ints, numbered, unique
+from labrys.triage.columns import NO_TIME, Columns
 from labrys.triage.links import EVERYDAY, HABIT, Links, naming, together
 from labrys.triage.nodes import DAY, HOUR, Nodes
 from labrys.triage.rarity import MEMORY, Rarity
@@ -54,55 +55,70 @@ class Habits:
 
 
 def habits(nodes: Nodes, columns: Columns, rare: Rarity) -> Habits:
-    """What the whole case shows, the days after a finding as well as those before it."""
+    """What the whole case shows, the days after a finding as well as those before it.
+
+    All of it depends on rule and day alone, of which there are few.
+    """
     watched = _watched(nodes, columns)
     day = nodes.start // DAY
     days = unique(day[nodes.timed])
     at = np.searchsorted(days, day)
+    cells, cell = numbered(nodes.rule * (len(days) + 1) + at)
     width = int(rare.place.max(initial=0)) + 2
-    here = (nodes.rule * (len(days) + 1) + at) * width + rare.place + 1
-    cells = unique(here[nodes.timed]) // width
+    everywhere = unique((cell * width + rare.place + 1)[nodes.timed])
+    at_places = cells[everywhere // width]
     anything = unique((at * width + rare.place + 1)[nodes.timed]) // width
-    memory = MEMORY * HOUR // DAY
-    fired, fired_at, of_days, of_places = np.zeros((4, len(day)), np.int64)
-    for first, last in ((day - memory, day - _APART), (day + _APART, day + memory)):
-        begin, end = np.searchsorted(days, first), np.searchsorted(days, last, side="right")
-        base = nodes.rule * (len(days) + 1)
-        fired += _between(unique(cells), base + begin, base + end)
-        fired_at += _between(cells, base + begin, base + end)
-        of_days += end - begin
-        of_places += _between(anything, begin, end)
-    flood = _many(nodes, days)
+    of_rules = unique(cells[cell] // (len(days) + 1) * width + rare.place + 1) // width
+    del day, at, everywhere
+    known = _OfCells(cells, days)
+    fired, of_days = known.other_days(unique(at_places), np.arange(len(days)))
+    fired_at, of_places = known.other_days(at_places, anything)
+    most = np.zeros(len(cells), np.int64)
+    np.maximum.at(most, cell[nodes.timed], nodes.count[nodes.timed])
+    flood = nodes.count > (_TIMES * np.maximum(1, known.most_on_others(most)))[cell]
     often = fired >= np.maximum(_DAYS, _SHARE * of_days)
     news = np.clip(1 - np.log1p(2 * fired_at) / np.log(2 * (of_places + 1)), 0, 1)
     return Habits(
-        everyday=watched & often & ~flood,
-        news=np.where(flood, 1.0, news),
-        places=np.bincount(unique(nodes.rule * width + rare.place + 1) // width, minlength=1)[
-            nodes.rule
-        ],
+        everyday=watched & often[cell] & ~flood,
+        news=np.where(flood, 1.0, news[cell]),
+        places=np.bincount(of_rules, minlength=1)[nodes.rule],
         watched=watched,
     )
 
 
-def _many(nodes: Nodes, days: Ints) -> Flags:
-    """Nodes of many times more findings than any of their rule has on other days."""
-    width = len(days) + 1
-    day = np.searchsorted(days, nodes.start // DAY)
-    chosen = np.flatnonzero(nodes.timed)
-    cells, cell = numbered((nodes.rule * width + day)[chosen])
-    most = np.zeros(len(cells) + 2, np.int64)
-    np.maximum.at(most[1:], cell, nodes.count[chosen])
-    rule = np.concatenate([[-1], cells // width, [-1]])
-    before, after = _running(most, rule), _running(most[::-1], rule[::-1])[::-1]
-    base, today = nodes.rule * width, nodes.start // DAY
-    until = np.searchsorted(cells, base + np.searchsorted(days, today - _APART, side="right"))
-    since = np.searchsorted(cells, base + np.searchsorted(days, today + _APART)) + 1
-    other = np.zeros(len(nodes.rule), np.int64)
-    for values, at in ((before, until), (after, since)):
-        other = np.maximum(other, np.where(rule[at] == nodes.rule, values[at], 0))
-    made: Flags = nodes.count > _TIMES * np.maximum(1, other)
-    return made
+class _OfCells:
+    """What is known of each (rule, day), from the other days on which its rule fired."""
+
+    def __init__(self, cells: Ints, days: Ints) -> None:
+        self._rule, at = np.divmod(cells, len(days) + 1)
+        day = np.append(days, 0)[at]
+        memory = MEMORY * HOUR // DAY
+        self._cells, self._base = cells, cells - at
+        self._spans = [
+            (np.searchsorted(days, first), np.searchsorted(days, last, side="right"))
+            for first, last in ((day - memory, day - _APART), (day + _APART, day + memory))
+        ]
+
+    def other_days(self, of_rule: Ints, of_case: Ints) -> tuple[Ints, Ints]:
+        """How many of these sorted (rule, day) and of these sorted days are on other days."""
+        fired, there = np.zeros((2, len(self._cells)), np.int64)
+        for begin, end in self._spans:
+            fired += _between(of_rule, self._base + begin, self._base + end)
+            there += _between(of_case, begin, end)
+        return fired, there
+
+    def most_on_others(self, values: Ints) -> Ints:
+        """The largest of the values that cells of the same rule have on other days."""
+        (_, until), (since, _) = self._spans
+        rule = np.concatenate([[-1], self._rule, [-1]])
+        padded = np.concatenate([[0], values, [0]])
+        before = np.searchsorted(self._cells, self._base + until)
+        after = np.searchsorted(self._cells, self._base + since) + 1
+        running = _running(padded, rule), _running(padded[::-1], rule[::-1])[::-1]
+        made = np.zeros(len(values), np.int64)
+        for most, at in zip(running, (before, after), strict=True):
+            made = np.maximum(made, np.where(rule[at] == self._rule, most[at], 0))
+        return made
 
 
 def _running(values: Ints, group: Ints) -> Ints:

@@ -12,7 +12,7 @@ Conservative on purpose, because a wrong tie costs more than a missing one:
 
 import ipaddress
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
@@ -43,7 +43,7 @@ NOBODY: Final = Identity("", "", alone=False, part=False)
 
 
 @dataclass(slots=True)
-class _Names:
+class Names:
     """What the case itself says about names: full names of hosts, domains of users."""
 
     full: dict[str, set[str]] = field(default_factory=dict)
@@ -53,20 +53,26 @@ class _Names:
 
 def identify(types: Sequence[str], values: Sequence[str]) -> list[Identity]:
     """The identity behind each distinct (type, value), in the same order."""
-    names = _Names()
     pairs = list(zip(types, values, strict=True))
-    hosts = {value for kind, value in pairs if kind == "host"}
+    names = known(lambda: iter(pairs))
+    return [identity(names, kind, value) for kind, value in pairs]
+
+
+def known(pairs: Callable[[], Iterator[tuple[str, str]]]) -> Names:
+    """What a case says about names; `pairs` gives its (type, value) each time it is called."""
+    names = Names()
+    hosts = {value for kind, value in pairs() if kind == "host"}
     hosts |= {
         value.partition("|")[0]
-        for kind, value in pairs
+        for kind, value in pairs()
         if kind in ("process", "session") and "|" in value
     }
     for value in hosts:
         _learn_host(names, value)
-    for kind, value in pairs:
+    for kind, value in pairs():
         if kind == "user":
             _learn_user(names, value)
-    return [_identity(names, kind, value) for kind, value in pairs]
+    return names
 
 
 def is_long_lived(image: str) -> bool:
@@ -95,7 +101,8 @@ def cut(text: str, length: int = SHOWN) -> str:
     return text[:head] + "…" + text[head + 1 - length :]
 
 
-def _identity(names: _Names, kind: str, value: str) -> Identity:
+def identity(names: Names, kind: str, value: str) -> Identity:
+    """The identity behind one (type, value)."""
     text = value.strip()
     if not text or text.lower() in _listed("nothing"):
         return NOBODY
@@ -130,7 +137,7 @@ def _thing(kind: str, text: str) -> Identity:
     return Identity(key, shown, alone=alone, part=kind == "registry")
 
 
-def _learn_host(names: _Names, value: str) -> None:
+def _learn_host(names: Names, value: str) -> None:
     name = _host_name(value)
     if name and "." in name and not _address(name):
         names.full.setdefault(name.partition(".")[0], set()).add(name)
@@ -142,14 +149,14 @@ def _host_name(value: str) -> str:
     return value.strip().lstrip("\\").rstrip(".$").lower()
 
 
-def _host(names: _Names, value: str) -> Identity:
+def _host(names: Names, value: str) -> Identity:
     made = names.hosts.get(value)
     if made is None:
         made = names.hosts[value] = _new_host(names, value)
     return made
 
 
-def _new_host(names: _Names, value: str) -> Identity:
+def _new_host(names: Names, value: str) -> Identity:
     name = _host_name(value)
     if not name or name in _listed("hosts") or name in _listed("nothing"):
         return NOBODY
@@ -174,14 +181,14 @@ def _user_parts(value: str) -> tuple[str, str]:
     return text, ""
 
 
-def _learn_user(names: _Names, value: str) -> None:
+def _learn_user(names: Names, value: str) -> None:
     name, domain = _user_parts(value)
     label = _domain_label(names, domain)
     if label and not _is_system_user(name, domain):
         names.users.setdefault(name, set()).add(label)
 
 
-def _domain_label(names: _Names, domain: str) -> str:
+def _domain_label(names: Names, domain: str) -> str:
     """The first label of a user's domain; nothing when the domain is a host of the case."""
     label = domain.partition(".")[0]
     if label in ("", "workgroup") or label in names.full:
@@ -201,7 +208,7 @@ def _is_system_user(name: str, domain: str) -> bool:
     )
 
 
-def _user(names: _Names, value: str) -> Identity:
+def _user(names: Names, value: str) -> Identity:
     name, domain = _user_parts(value)
     if _is_system_user(name, domain):
         return NOBODY
@@ -217,7 +224,7 @@ def _user(names: _Names, value: str) -> Identity:
     return Identity(f"{name}@{label}" if label else name, shown)
 
 
-def _process(names: _Names, value: str) -> Identity:
+def _process(names: Names, value: str) -> Identity:
     host, _, rest = value.partition("|")
     rest = rest.strip().lower()
     owner = _host(names, host) if host.strip() else NOBODY
@@ -229,7 +236,7 @@ def _process(names: _Names, value: str) -> Identity:
     return Identity(f"{owner.key}|{rest}", cut(f"{rest.replace('|', ' ')} on {owner.shown}"))
 
 
-def _session(names: _Names, value: str) -> Identity:
+def _session(names: Names, value: str) -> Identity:
     host, bar, rest = value.partition("|")
     uid = (rest if bar else host).strip().lower()
     if not uid or uid in _listed("sessions") or uid in _listed("nothing"):

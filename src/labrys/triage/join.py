@@ -11,8 +11,9 @@ from labrys.decisions import Lessons
 from labrys.ocsf.schema import INCIDENT
 from labrys.triage import rank
 from labrys.triage.advice import steps
+from labrys.triage.arrays import Ints
 from labrys.triage.chain import in_order
-from labrys.triage.columns import NO_TIME, Ints, read
+from labrys.triage.columns import NO_TIME, read
 from labrys.triage.explain import summary, title
 from labrys.triage.folded import folded
 from labrys.triage.group import group

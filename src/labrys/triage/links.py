@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.triage.columns import Ints
+from labrys.triage.arrays import Ints
 
 BREADTH: Final = -1
 """Key of a link by many stages of an attack on one host within an hour."""

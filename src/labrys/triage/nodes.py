@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, unique
+from labrys.triage.arrays import Flags, Ints, Small, Tiny, unique
+from labrys.triage.columns import NO_TIME, Columns
+from labrys.triage.entities import KIND
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -38,12 +40,12 @@ class Nodes:
     first: Ints
     count: Ints
     rule: Ints
-    severity: Ints
+    severity: Tiny
     strong: Flags
     start: Ints
     end: Ints
-    owner: Ints
-    identity: Ints
+    owner: Small
+    identity: Small
 
     @property
     def timed(self) -> Flags:
@@ -104,7 +106,7 @@ def _who(columns: Columns, strong: Flags) -> Ints:
     placed = np.zeros(len(columns.rule), np.bool_)
     placed[columns.owner[main & columns.identities.alone[columns.identity]]] = True
     main |= ~placed[columns.owner]
-    width = max(1, len(columns.identities.key))
+    width = max(1, len(columns.identities))
     pairs = columns.owner[main].astype(np.int64) * width + columns.identity[main]
     owner, identity = np.divmod(unique(pairs), width)
     total: Hashes = np.zeros(len(columns.rule), np.uint64)
@@ -122,8 +124,8 @@ def _mix(values: Hashes) -> Hashes:
     return made
 
 
-def _entries(node: Ints, columns: Columns) -> tuple[Ints, Ints]:
+def _entries(node: Ints, columns: Columns) -> tuple[Small, Small]:
     """Each node's identities, once, sorted by node."""
-    width = max(1, len(columns.identities.key))
+    width = max(1, len(columns.identities))
     pairs = unique(node[columns.owner] * width + columns.identity)
-    return pairs // width, pairs % width
+    return (pairs // width).astype(np.int32), (pairs % width).astype(np.int32)

@@ -17,7 +17,9 @@ from typing import Final
 
 import numpy as np
 
-from labrys.triage.columns import KIND, NO_TIME, Columns, Flags, Ints, numbered, unique
+from labrys.triage.arrays import Flags, Ints, numbered, unique
+from labrys.triage.columns import NO_TIME, Columns
+from labrys.triage.entities import KIND
 from labrys.triage.nodes import HOUR, Nodes
 from labrys.triage.ties import Shares
 

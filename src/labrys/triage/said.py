@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from labrys.decisions import Lessons
 from labrys.decisions.places import pairs
-from labrys.triage.columns import NO_TIME, Columns, Flags, Ints
+from labrys.triage.arrays import Flags, Ints
+from labrys.triage.columns import NO_TIME, Columns
 from labrys.triage.links import DECIDED, Links
 from labrys.triage.nodes import Nodes
 

@@ -6,18 +6,9 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import ENTITY_TYPES, Severity
-from labrys.triage.columns import (
-    KIND,
-    NO_TIME,
-    ROLES,
-    Attack,
-    Columns,
-    Flags,
-    Ints,
-    Small,
-    numbered,
-    unique,
-)
+from labrys.triage.arrays import Flags, Ints, Small, numbered, unique
+from labrys.triage.columns import NO_TIME, Attack, Columns
+from labrys.triage.entities import KIND, ROLES
 from labrys.triage.group import Groups
 from labrys.triage.nodes import DAY, Nodes
 from labrys.triage.ties import Shares
@@ -247,7 +238,7 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
     kept = ~_redundant(columns, group_of[columns.owner[entry]], identity, count)
     entry, identity, role = entry[kept], identity[kept], role[kept]
     weight = _ROLE_WEIGHT[role] * columns.severity[columns.owner[entry]] ** 2
-    width = max(1, len(columns.identities.key))
+    width = max(1, len(columns.identities))
     groups: Ints = group_of[columns.owner[entry]] * width
     pairs, place = numbered(groups + identity)
     total = np.bincount(place, weights=weight, minlength=len(pairs))
@@ -264,7 +255,7 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
     for number, entity, code in zip(
         *(each[listed].tolist() for each in (group, who, foremost)), strict=True
     ):
-        shown, key, spoken = owner.shown[entity], owner.key[entity], (*ROLES, "object")[code]
+        shown, key, spoken = owner.shown(entity), owner.key(entity), (*ROLES, "object")[code]
         named[number].append(Named(ENTITY_TYPES[owner.kind[entity]], shown, spoken, key))
     more: list[dict[str, int]] = [{} for _ in range(count)]
     kinds, sizes = np.unique(of_kind, return_counts=True)
@@ -277,9 +268,7 @@ def _redundant(columns: Columns, group: Ints, identity: Small, count: int) -> Fl
     """Users given as a security identifier only, where the group also knows users by name: most
     often it is the same user a second time, and the number tells the reader nothing."""
     user = columns.identities.kind == KIND["user"]
-    numbered_only = user & np.array(
-        [key.startswith("s-1-") for key in columns.identities.key], bool
-    )
+    numbered_only = user & columns.identities.begins("s-1-")
     named = np.zeros(count, np.bool_)
     named[group[(user & ~numbered_only)[identity]]] = True
     made: Flags = numbered_only[identity] & named[group]

@@ -11,7 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from labrys.triage.columns import KIND, Columns, Flags, Ints, numbered, unique
+from labrys.triage.arrays import Flags, Ints, numbered, unique
+from labrys.triage.columns import Columns
+from labrys.triage.entities import KIND
 from labrys.triage.nodes import DAY, HOUR, MINUTE, Nodes
 
 Shares = npt.NDArray[np.float64]
@@ -142,7 +144,7 @@ class _Gathered:
         identities = columns.identities
         self._nodes, self._identities, self._time = nodes, identities, time
         self._habit = np.where(everyday, nodes.start // DAY, -1)
-        self._owner, self._identity = _useful(nodes, max(1, len(identities.key)))
+        self._owner, self._identity = _useful(nodes, max(1, len(identities)))
         self._kind = identities.kind[self._identity]
         is_host = identities.kind[nodes.identity] == KIND["host"]
         self._host = np.full(len(nodes.rule), -1)
@@ -151,7 +153,7 @@ class _Gathered:
 
     def keys_of(self, number: int) -> Keys:
         """The keys of one kind of tie."""
-        width = max(1, len(self._identities.key)) + 1
+        width = max(1, len(self._identities)) + 1
         owner, left, right = self._entries(TIES[number].kinds)
         code = left * width + right + 1
         sorting = np.argsort(code, kind="stable")
@@ -217,7 +219,7 @@ def _useful(nodes: Nodes, width: int) -> tuple[Ints, Ints]:
     wanted = np.zeros(width, np.bool_)
     wanted[nodes.identity[nodes.strong[nodes.owner]]] = True
     chosen = wanted[nodes.identity]
-    return nodes.owner[chosen], nodes.identity[chosen]
+    return nodes.owner[chosen].astype(np.int64), nodes.identity[chosen].astype(np.int64)
 
 
 def _pairs(
@@ -281,7 +283,7 @@ def _common(spread: Ints, presence: Shares, time: Clock) -> Flags:
 def _busy(columns: Columns, tie: Ints, left: Ints, right: Ints) -> Flags:
     """Hosts that everybody passes through (domain controllers, proxies, log collectors)."""
     pair = np.isin(tie, [number for number, each in enumerate(TIES) if each.kinds in _VISITS])
-    visitors = np.bincount(right[pair], minlength=max(1, len(columns.identities.key)))
+    visitors = np.bincount(right[pair], minlength=max(1, len(columns.identities)))
     some = visitors[visitors > 0]
     usual = float(np.median(some)) if len(some) else 0.0
     crowd = np.zeros(len(tie), np.int64)

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import Severity
-from labrys.triage.columns import Flags, Ints, unique
+from labrys.triage.arrays import Flags, Ints, unique
 from labrys.triage.links import AT_ONCE, BESIDE, UNUSUAL, Links, components, naming, together
 from labrys.triage.nodes import DAY, HOUR, MINUTE, Nodes
 from labrys.triage.rarity import LEARNING, USUAL, Rarity

@@ -4,7 +4,9 @@ from typing import Final
 
 import numpy as np
 
-from labrys.triage.columns import KIND, NO_TIME, Columns, Ints, unique
+from labrys.triage.arrays import Ints, unique
+from labrys.triage.columns import NO_TIME, Columns
+from labrys.triage.entities import KIND
 from labrys.triage.explain import duration
 from labrys.triage.group import Groups
 from labrys.triage.identity import cut
@@ -61,7 +63,7 @@ def _seldom(columns: Columns, rare: Rarity, node: int) -> str:
     """How unusual a node is, in words."""
     before, history, place = (int(each[node]) for each in (rare.before, rare.history, rare.place))
     at = "on" if columns.identities.kind[place] == KIND["host"] else "with"
-    where = f"{at} {cut(columns.identities.shown[place], 60)}"
+    where = f"{at} {cut(columns.identities.shown(place), 60)}"
     if not before:
         return f"never seen {where} in the {history} hours before"
     return f"seen {where} in {before} of the {history} hours before"
@@ -120,13 +122,13 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
     for key in used.tolist():
         if (found := named(key)) is not None:
             kind, identity = found
-            made[key] = _NAMING[kind].format(cut(shown[identity], 60))
+            made[key] = _NAMING[kind].format(cut(shown(identity), 60))
     for key in used[used >= 0].tolist():
         tie = TIES[keys.tie[key]]
         left, right = int(keys.left[key]), int(keys.right[key])
-        text = cut(shown[left], 20 if tie.kinds[0] == "hash" else 90)
+        text = cut(shown(left), 20 if tie.kinds[0] == "hash" else 90)
         if right >= 0:
-            text += f" {_BETWEEN.get(tie.name, 'on')} {cut(shown[right], 60)}"
+            text += f" {_BETWEEN.get(tie.name, 'on')} {cut(shown(right), 60)}"
         noun = tie.kinds[0] if tie.name in _BETWEEN else tie.name
         made[key] = f"same {noun} {text}"
     return made
