@@ -319,7 +319,7 @@ def test_clocks_that_jump_and_times_beyond_all_bounds(tmp_path: Path) -> None:
 MUTATED = [path.read_bytes() for path in SAMPLES]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(MUTATED), st.integers(0, 1 << 32))
 def test_mutated_captures_never_raise_and_read_the_same_twice(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, seed: int
