@@ -40,7 +40,7 @@ def test_a_packed_capture_is_scanned_and_asked(tmp_path: Path) -> None:
     rules.mkdir()
     for number, (logsource, field, value) in enumerate(
         (
-            ("category: proxy", "c-useragent", "test/1"),
+            ("product: zeek\n  service: http", "user_agent", "test/1"),
             ("category: dns", "query", "www.example.com"),
             ("product: zeek\n  service: ssl", "server_name", "www.example.com"),
             ("product: zeek\n  service: conn", "conn_state", "SF"),
