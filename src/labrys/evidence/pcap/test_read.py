@@ -160,6 +160,19 @@ def test_later_fragments_belong_to_the_flow_of_the_first(tmp_path: Path) -> None
     assert lost[-1]["reason"] == "fragments without the first of their packet"
 
 
+def test_later_fragments_of_ipv6(tmp_path: Path) -> None:
+    whole = make.udp(1_111, 2_222, bytes(24))
+    frames = [
+        make.ethernet(make.ip6("2001:db8::1", "2001:db8::2", 44, head + data), 0x86DD)
+        for head, data in (
+            (b"\x11\0\0\x01\0\0\0\x09", whole[:16]),
+            (b"\x11\0\0\x10\0\0\0\x09", whole[16:]),
+        )
+    ]
+    (row,) = flow(tmp_path, *frames)
+    assert (row["orig_pkts"], row["orig_bytes"], row["id.resp_p"]) == ("2", "24", "2222")
+
+
 def test_community_ids_are_those_of_the_specification(tmp_path: Path) -> None:
     """The baseline of https://github.com/corelight/community-id-spec (seed 0)."""
     cases = (
