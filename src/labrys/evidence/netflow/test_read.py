@@ -86,7 +86,7 @@ def test_what_is_no_message_is_not_ours() -> None:
     assert sniff(b"", "x") == 0.0
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([make.routers(), make.probe()]), st.integers(0, 1 << 32))
 def test_mutated_messages_never_raise_and_read_the_same_twice(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, seed: int

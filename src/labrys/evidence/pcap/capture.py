@@ -133,15 +133,15 @@ class _Classic:
         end = len(buffer) - len(PAD)
         starts: list[int] = []
         add = starts.append
-        while at + header <= end and len(starts) < MOST:
-            after = at + header + length(buffer, at + 8)[0]
-            if after > end:
-                # Too long for what is here: either more is to be read, or it is no length.
-                if after - at > MOST_BYTES + header:
-                    add(at)
+        last = end - header
+        for _ in range(MOST):
+            if at > last:
                 break
             add(at)
-            at = after
+            at += header + length(buffer, at + 8)[0]
+        # Too long for what is here: either more is to be read, or it is no length.
+        if at > end and at - starts[-1] <= MOST_BYTES + header:
+            at = starts.pop()
         return np.array(starts, np.int64), at
 
     def _wrong(self, starts: Ints, seconds: Ints, captured: Ints, wire: Wire) -> Bools:

@@ -6,8 +6,8 @@ https://docs.zeek.org/en/master/logs/conn.html says what `conn_state` and `histo
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from labrys.evidence.pcap import columns, flow_rows
 from labrys.evidence.pcap.flow_rows import FIRSTS, LETTERS, NEVER, Rows
@@ -194,22 +194,12 @@ def _firsts(rows: Rows) -> tuple[pa.Array, pa.Array]:
     milliseconds between them.
     """
     count = np.minimum(rows["loads"].sum(axis=1), FIRSTS)
+    offsets = pa.array(np.concatenate(([0], np.cumsum(count))).astype(np.int32))
+    kept = np.arange(FIRSTS) < count[:, None]
     sign = np.where(rows["from_high"], -1, 1)[:, None]
     made = []
-    for values in (rows["sizes"] * sign, _thousandths(rows["gaps"])):
-        texts: npt.NDArray[np.object_] = np.array(values.astype("U21"), object)
-        made.append(
-            pa.array(
-                [
-                    MULTI.join(text[:n]) if n else None
-                    for text, n in zip(texts, count.tolist(), strict=True)
-                ],
-                pa.string(),
-            )
-        )
+    for values in (rows["sizes"] * sign, rows["gaps"] // 1_000_000):
+        texts = pc.cast(pa.array(values[kept]), pa.string())
+        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), MULTI)
+        made.append(pc.if_else(pa.array(count > 0), joined, None))
     return made[0], made[1]
-
-
-def _thousandths(nanoseconds: Ints) -> Ints:
-    made: Ints = nanoseconds // 1_000_000
-    return made

@@ -19,6 +19,10 @@ _PART: Final = 64
 """Blocks that are summed up in one `net.capture`: about a gigabyte, and a sign of life each."""
 
 
+_TOGETHER: Final = 20_000
+"""Flows that become records at a time."""
+
+
 def sniff(head: bytes, name: str) -> float:
     """Whether a capture's own first bytes are there."""
     return 0.99 if capture.is_capture(head) else 0.0
@@ -33,10 +37,8 @@ def read(source: Source) -> Iterator[Shaped]:
         else:
             stream.seek(0)
             for packets in capture.packets(stream, reader.tally):
-                if reader.add(packets):
-                    yield from reader.records.drain()
-    reader.close()
-    yield from reader.records.drain()
+                yield from reader.add(packets)
+    yield from reader.close()
 
 
 class _Reader:
@@ -51,31 +53,38 @@ class _Reader:
         self._summary = Summary()
         self._blocks = 0
 
-    def add(self, packets: Packets) -> bool:
-        """Read a block; whether the records should be drained."""
+    def add(self, packets: Packets) -> Iterator[Shaped]:
+        """Read a block."""
         head = decode(packets, self.tally)
         self._fragments.resolve(head, self.tally)
         self._talks.add(head, self._flows.add(head))
-        self._summary.add(head, self._end())
+        self._summary.add(head)
+        yield from self._end()
         self._blocks += 1
-        whole = self._blocks % _PART == 0
-        if whole:
-            self._sum_up(0)
-        return whole or self.records.full
+        if self._blocks % _PART == 0:
+            self._sum_up()
+            yield from self.records.drain()
 
-    def close(self) -> None:
+    def close(self) -> Iterator[Shaped]:
         """End all flows and say what was not read."""
         self._flows.close()
-        self._sum_up(self._end())
+        yield from self._end()
+        self._sum_up()
         self.tally.into(self.records)
+        yield from self.records.drain()
 
-    def _sum_up(self, more: int) -> None:
-        self._summary.into(self.records, self._flows, more)
+    def _sum_up(self) -> None:
+        self._summary.into(self.records, self._flows.early)
         self._summary = Summary()
 
-    def _end(self) -> int:
-        """Keep the flows that are over; how many."""
+    def _end(self) -> Iterator[Shaped]:
+        """Keep the flows that are over."""
         over = self._flows.closed()
         self._talks.end(over)
-        net_flow.add(self.records, over, self._prefix)
-        return len(over)
+        self._summary.flows += len(over)
+        for begin in range(0, len(over), _TOGETHER):
+            net_flow.add(self.records, over[begin : begin + _TOGETHER], self._prefix)
+            if self.records.full:
+                yield from self.records.drain()
+        if self.records.full:
+            yield from self.records.drain()

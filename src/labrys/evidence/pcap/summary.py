@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from labrys.evidence.pcap.flows import MOST_OPEN, Flows
+from labrys.evidence.pcap.flows import MOST_OPEN
 from labrys.evidence.pcap.headers import Headers
 from labrys.evidence.pcap.talk import stamp
 from labrys.evidence.records import Records
@@ -14,16 +14,16 @@ class Summary:
     """Counts packets while they are read."""
 
     def __init__(self) -> None:
-        self._packets = self._bytes = self._cut = self._ip = self._flows = 0
+        self.flows = 0
+        self._packets = self._bytes = self._cut = self._ip = 0
         self._begin, self._end = -1, -1
         self._offset = -1
         self._links: set[int] = set()
         self._others: dict[str, int] = {}
 
-    def add(self, head: Headers, flows: int) -> None:
-        """Take in a block, and how many flows ended with it."""
+    def add(self, head: Headers) -> None:
+        """Take in a block."""
         packets = head.packets
-        self._flows += flows
         if not len(packets):
             return
         self._packets += len(packets)
@@ -41,8 +41,8 @@ class Summary:
         for kind, count in head.others.items():
             self._others[kind] = self._others.get(kind, 0) + count
 
-    def into(self, records: Records, flows: Flows, more: int) -> None:
-        """Keep the record; `more` flows ended last."""
+    def into(self, records: Records, early: int) -> None:
+        """Keep the record; `early` flows of the file have been ended early so far."""
         if not self._packets:
             return
         fields = {
@@ -54,10 +54,10 @@ class Summary:
             "link_types": sorted(self._links),
             "first_packet": stamp(self._begin),
             "last_packet": stamp(self._end),
-            "flows": self._flows + more,
+            "flows": self.flows,
         }
-        if flows.early:
-            fields["flows_ended_early"] = flows.early
+        if early:
+            fields["flows_ended_early"] = early
             fields["note"] = f"of more than {MOST_OPEN} flows at a time the quietest were ended"
         time = None if self._begin < 0 else self._begin // 1_000_000
         records.add(SHAPE, fields, time=time, offset=self._offset)

@@ -160,6 +160,19 @@ def test_later_fragments_belong_to_the_flow_of_the_first(tmp_path: Path) -> None
     assert lost[-1]["reason"] == "fragments without the first of their packet"
 
 
+def test_later_fragments_of_ipv6(tmp_path: Path) -> None:
+    whole = make.udp(1_111, 2_222, bytes(24))
+    frames = [
+        make.ethernet(make.ip6("2001:db8::1", "2001:db8::2", 44, head + data), 0x86DD)
+        for head, data in (
+            (b"\x11\0\0\x01\0\0\0\x09", whole[:16]),
+            (b"\x11\0\0\x10\0\0\0\x09", whole[16:]),
+        )
+    ]
+    (row,) = flow(tmp_path, *frames)
+    assert (row["orig_pkts"], row["orig_bytes"], row["id.resp_p"]) == ("2", "24", "2222")
+
+
 def test_community_ids_are_those_of_the_specification(tmp_path: Path) -> None:
     """The baseline of https://github.com/corelight/community-id-spec (seed 0)."""
     cases = (
@@ -319,7 +332,7 @@ def test_clocks_that_jump_and_times_beyond_all_bounds(tmp_path: Path) -> None:
 MUTATED = [path.read_bytes() for path in SAMPLES]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(MUTATED), st.integers(0, 1 << 32))
 def test_mutated_captures_never_raise_and_read_the_same_twice(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, seed: int

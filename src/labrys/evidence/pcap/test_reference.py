@@ -173,7 +173,7 @@ def spoilt(frame: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 40), st.booleans(), st.sampled_from((262_144, 200, 96, 60)))
 def test_headers_are_those_of_the_plain_decoder(
     tmp_path_factory: pytest.TempPathFactory, seed: int, spoil: bool, snap: int
@@ -283,7 +283,7 @@ def _sequence(frame: bytes) -> int:
         at += 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 40), st.sampled_from((700, 3_000, 1 << 24)))
 def test_flows_are_those_of_the_plain_table_in_blocks_of_any_size(
     tmp_path_factory: pytest.TempPathFactory, seed: int, chunk: int
