@@ -41,11 +41,14 @@ def _full(rows: Any) -> Any:
     """Destinations with minutes that are too full."""
     import ibis
 
+    # A TCP connection that stands is an upload, however many packets it has.
+    loose = (rows.proto != "tcp") | (rows.failed == 1)
     minutes = rows.group_by(*KEYS, "minute").aggregate(
         flows=rows.count(),
-        packets=whole(ibis.coalesce(rows.out_packets, 0).sum()),
+        packets=whole(loose.ifelse(ibis.coalesce(rows.out_packets, 0), 0).sum()),
         bytes=whole(ibis.coalesce(rows.out_bytes, 0).sum()),
         received=whole(ibis.coalesce(rows.in_packets, 0).sum()),
+        unsaid=whole(flag(rows.in_packets.isnull()).sum()),
         failed=whole(rows.failed.sum()),
         sources=rows.src.nunique(),
         first=rows._time.min(),
@@ -54,7 +57,8 @@ def _full(rows: Any) -> Any:
         port=rows.port.max(),
         proto=rows.proto.max(),
     )
-    one_sided = minutes.received * 10 <= minutes.packets
+    # Where a source does not count what comes back, nobody knows that nothing did.
+    one_sided = (minutes.received * 10 <= minutes.packets) & (minutes.unsaid == 0)
     idle = minutes.failed * 10 >= minutes.flows * 7
     full = minutes.filter(
         ((minutes.flows >= FLOWS) & idle)

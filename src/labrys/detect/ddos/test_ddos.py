@@ -6,6 +6,9 @@ from labrys.ocsf.schema import Severity
 LOW, MEDIUM, HIGH = (int(level) for level in (Severity.LOW, Severity.MEDIUM, Severity.HIGH))
 
 
+UDP = {"connection_info_protocol_name": "udp"}
+
+
 def test_a_host_of_ours_that_floods() -> None:
     [found] = find("ddos", [refused(n * 5, THERE, 80) for n in range(9000)])
     assert (found["rule_uid"], found["severity_id"]) == ("ddos.from", HIGH)
@@ -35,18 +38,11 @@ def test_who_is_flooded_is_a_target_and_accused_of_nothing() -> None:
         [flow(n * 20, THERE, 443) for n in range(3000)],
         [refused(n * 200, THERE, 80) for n in range(3000)],
         [flow(0, THERE, 443, traffic_packets_out=900_000, traffic_packets_in=400_000)],
-        [
-            flow(
-                0,
-                THERE,
-                443,
-                traffic_packets_out=90_000,
-                traffic_packets_in=10,
-                duration=60 * MINUTE,
-            )
-        ],
+        [flow(0, THERE, 443, traffic_packets_out=900_000, traffic_packets_in=20)],
+        [flow(0, THERE, 443, traffic_packets_out=900_000, traffic_packets_in=None, **UDP)],
+        [flow(0, THERE, 443, traffic_packets_out=90_000, duration=60 * MINUTE, **UDP)],
     ],
-    ids=["answered", "slow", "upload", "long call"],
+    ids=["answered", "slow", "upload", "one-sided upload", "uncounted", "long call"],
 )
 def test_busy_is_no_flood(events: list[Event]) -> None:
     assert told("ddos", events) == []

@@ -65,7 +65,7 @@ def _found(
             ("domain", row["sni"] or None, "destination"),
         ),
         signals=signals,
-        techniques=("T1496.001",),
+        techniques=("T1496",),
         advice=_ADVICE,
         records=records,
     )

@@ -18,7 +18,7 @@ def test_a_lasting_thin_connection_to_a_pools_port() -> None:
     [found] = find("mining", [lasting(3333)])
     assert found["severity_id"] == MEDIUM
     assert [e["value"] for e in found["entities"]] == [ME, THERE]
-    assert found["techniques"] == ["T1496.001"]
+    assert found["techniques"] == ["T1496"]
     assert found["tactics"] == ["impact"]
 
 
