@@ -141,6 +141,10 @@ class Case:
         """Every content that was read from a file, oldest first."""
         return self._ledger.by_path(text(str(path.absolute())))
 
+    def read_as(self, name: str) -> list[SourceRow]:
+        """Every content that was read under a name."""
+        return self._ledger.by_name(name)
+
     def named(self, digest: str) -> str:
         """The name under which the case has a content."""
         return next((row.name for row in self._ledger.by_digest(digest)), "")

@@ -137,6 +137,10 @@ class Ledger:
         """The sources that were read from an absolute path."""
         return self._sources("WHERE path = ? AND path <> '' ORDER BY rowid", path)
 
+    def by_name(self, name: str) -> list[SourceRow]:
+        """The sources that were read under a name."""
+        return self._sources("WHERE name = ? ORDER BY rowid", name)
+
     def by_digest(self, digest: str) -> list[SourceRow]:
         """The sources with the given content."""
         return self._sources("WHERE digest = ? ORDER BY rowid", digest)
@@ -252,9 +256,8 @@ class Ledger:
     def _put_source(self, source: SourceRow) -> None:
         if source.state == "growing":
             self._db.execute(
-                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?"
-                " AND inode = ? AND size <= ?",
-                (source.name, source.digest, source.inode, source.size),
+                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?",
+                (source.name, source.digest),
             )
         have = self._db.execute(
             "SELECT state FROM sources WHERE name = ? AND digest = ?", (source.name, source.digest)

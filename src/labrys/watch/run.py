@@ -192,11 +192,10 @@ class Watch:
                 whole += 1
             known: tuple[Known, ...] = ()
             if file.way == "known":
-                known = self._own(file)
                 file.again()
             if file.read == 0:
                 before = grown_before(self.case) if before is None else before
-                known += before
+                known = (*before, *self._own(file))
             self._asked[file.name] = file
             self._queue.append(self._task(file, known, ending=ending))
 
