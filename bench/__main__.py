@@ -29,6 +29,7 @@ NAMES: Final = (
     "spark_standalone",
     "triage_alerts",
     "triage_million",
+    "watch_latency",
 )
 
 
