@@ -178,7 +178,8 @@ class Ledger:
     ) -> list[int]:
         """Make segments, findings and reading progress part of the case, all or none.
 
-        A `Found.segment` below 0 means the new segment number `-segment - 1` of this call.
+        A `Found.segment` below 0 means the new segment number `-segment - 1` of this call; a
+        `Found.generation` of 0 the one after it.
         """
         numbers = []
         with self._db:
@@ -194,7 +195,10 @@ class Ledger:
                 segment = numbers[-item.segment - 1] if item.segment < 0 else item.segment
                 self._db.execute(
                     "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)",
-                    (segment, item.detector, item.digest, item.file, item.rows, generation),
+                    (
+                        *(segment, item.detector, item.digest, item.file, item.rows),
+                        item.generation or generation,
+                    ),
                 )
         return numbers
 
