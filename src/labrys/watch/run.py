@@ -126,6 +126,8 @@ class Watch:
         bounds = Bounds(self.case.spool, reading.limits, reading.memory)
         pool = Pool(max(1, reading.jobs), bounds, reading.stall_seconds)
         try:
+            if self.fed is not None:
+                self.fed.begin()
             while not self.stop():
                 self._round(pool)
                 ended = self.fed is not None and self.fed.ended and not self.options.paths[1:]
