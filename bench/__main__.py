@@ -1,7 +1,7 @@
 """Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`.
 
-`python -m bench detect` and `python -m bench evasion` have command lines of their own: see
-`bench.detect.main` and `bench.evasion`.
+`python -m bench detect`, `evasion`, `names` and `network` have command lines of their own: see
+`bench.detect.main`, `bench.evasion`, `bench.names.main` and `bench.network`.
 """
 
 import argparse
@@ -24,12 +24,15 @@ NAMES: Final = (
     "process_rules",
     "evtx_corpus",
     "evtx_dense",
+    "packets",
     "rescan",
     "memory",
     "spark_standalone",
     "triage_alerts",
     "triage_million",
     "watch_latency",
+    "mail_gate",
+    "models",
 )
 
 
@@ -43,6 +46,14 @@ def main() -> int:
         from bench.evasion import main as evasion
 
         return evasion(sys.argv[2:])
+    if sys.argv[1:2] == ["names"]:
+        from bench.names.main import main as names
+
+        return names(sys.argv[2:])
+    if sys.argv[1:2] == ["network"]:
+        from bench.network import main as network
+
+        return network(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")

@@ -1,7 +1,8 @@
 """A plain, slow evaluator of compiled Sigma rules: one row at a time, nothing shared or clever.
 
 It is the yardstick for the fast matcher. Of that it uses nothing; it shares with it the compiled
-form (`ir`), and `derive`, which makes the columns that a shape's field map asks for.
+form (`ir`), `derive`, which makes the columns that a shape's field map asks for, and the
+comparisons of `labrys.detect.imitation`.
 
 What each operator means (`value` is one value of the cell; the atom holds if it does for any):
 
@@ -20,6 +21,8 @@ null      the cell is null or the column absent; exists: it is not ("true") or i
 fieldref  some value of this cell equals, begins with, ends with or contains some value of the other
 minute …  that part of the value as an ISO 8601 date and time, in UTC, zoneless taken as UTC; `week`
           is the ISO week
+lookalike, disguised, person
+          as `labrys.detect.imitation` has it, which is tested by itself
 
 Text is compared in lower case, code point by code point as Unicode's simple mapping has it
 (Arrow's `utf8_lower`), unless the atom is `cased`. A keyword (`field` None) holds if it does for
@@ -36,6 +39,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import re2
 
+from labrys.detect.imitation.domains import lookalike
+from labrys.detect.imitation.letters import disguised, folded
+from labrys.detect.imitation.names import is_person
 from labrys.detect.sigma.fields import derive
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, Node, Not, RuleSet
 from labrys.detect.sigma.logsource import FieldMap
@@ -146,6 +152,12 @@ def value_holds(atom: Atom, value: str) -> bool:
         return expression_holds(atom, value)
     if atom.op == "cidr":
         return address_holds(atom.value, value)
+    if atom.op == "lookalike":
+        return lookalike(value, atom.value)
+    if atom.op == "disguised":
+        return disguised(value, folded(atom.value))
+    if atom.op == "person":
+        return is_person(value, atom.value)
     if atom.op in ("lt", "lte", "gt", "gte"):
         return number_holds(atom.op, atom.value, value)
     return moment_holds(atom.op, atom.value, value)

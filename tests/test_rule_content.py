@@ -6,7 +6,7 @@
       rules: [uid, …]               # which fire, of a miss which do not (absent: all of the file
                                     # that report)
       name: secure                  # what the evidence file is called, where that matters
-      records: |                    # the evidence as its product writes it
+      records: |                    # the evidence as its product writes it (or !!binary)
         …
 
 A miss is a near miss: none of the file's reporting rules, or of those it names, may fire on it. Samples are read by the
@@ -31,12 +31,14 @@ from labrys.evidence.registry import choose
 from labrys.scan.rules import builtin_rules, load
 
 SAMPLES = Path(__file__).parent / "rules"
+LISTS = {"own_domains": ["corpnorth.example"], "internal_names": ["Jane Doe"]}
+"""What users would put in for the rules that wait for a list."""
 LEVELS = ("informational", "low", "medium", "high", "critical")
 
 
 @cache
 def loaded() -> tuple[RuleSet, SigmaDetector]:
-    return load([builtin_rules()])
+    return load([builtin_rules()], LISTS)
 
 
 def reporting() -> dict[str, list[Rule | Correlation]]:
@@ -50,12 +52,12 @@ def reporting() -> dict[str, list[Rule | Correlation]]:
     return found
 
 
-def fired(text: str, folder: Path, name: str) -> set[str]:
+def fired(evidence: str | bytes, folder: Path, name: str) -> set[str]:
     """The uids of all rules that a scan of one file would report."""
     rules, detector = loaded()
     path = folder / name
-    path.write_text(text, encoding="utf-8")
-    content = path.read_bytes()
+    content = evidence if isinstance(evidence, bytes) else evidence.encode()
+    path.write_bytes(content)
     found = choose(content[:65536], name)
     assert found is not None, "no reader knows this sample"
     source = Source(path, name, sha256(content).hexdigest(), len(content))

@@ -18,7 +18,18 @@ addresses = st.sampled_from(["10.0.0.1", "10.0.0.255", "10.1.0.0", "::1", "fe80:
 times = st.sampled_from(
     ["2026-01-02T03:04:05Z", "2026-12-31 23:59:59", "2024-02-29T00:00:00+05:30", "yesterday"]
 )
-cells = st.one_of(st.none(), texts, texts, multi, numbers, addresses, times)
+names = st.sampled_from(
+    [
+        "bank.example",
+        "b4nk.example",
+        "login-bank.test",
+        "Jane Doe",
+        "DOE, Jane",
+        "b\u0430nk",
+        "bank",
+    ]
+)
+cells = st.one_of(st.none(), texts, texts, multi, numbers, addresses, times, names)
 
 REGEXES = (
     "a+b",
@@ -77,6 +88,12 @@ atoms = st.one_of(
         st.sampled_from(FIELDS),
         st.booleans(),
         st.sampled_from(["", "starts", "ends", "contains"]),
+    ),
+    st.builds(
+        Atom,
+        st.sampled_from(FIELDS),
+        st.sampled_from(["lookalike", "disguised", "person"]),
+        st.sampled_from(["bank.example", "Jane Doe", "bank"]),
     ),
     st.builds(
         Atom,

@@ -99,5 +99,7 @@ def _second(draw: random.Random, when: str) -> float:
     if when == "night":
         return draw.uniform(0.5, 4.5) * 3600
     if when == "work":
-        return min(max(draw.gauss(11, 2.3), 7.2), 16.5) * 3600
+        hour = draw.gauss(11, 2.3)
+        # Again rather than cut off: else much of a day would happen in the second it begins.
+        return (hour if 7.2 <= hour <= 16.5 else draw.uniform(7.2, 16.5)) * 3600
     return draw.uniform(0, 86_399)

@@ -11,6 +11,7 @@ from labrys.detect.sigma import cache, logsource
 from labrys.detect.sigma.correlate.kinds import KINDS
 from labrys.detect.sigma.findings import labels
 from labrys.detect.sigma.ir import Correlation, LogSource, Rule
+from labrys.detect.sigma.match.functions import FUNCTIONS
 from labrys.ocsf.attack import notice, technique
 from labrys.ocsf.schema import Severity
 from labrys.scan.rules import builtin_rules
@@ -47,6 +48,9 @@ _MODIFIERS = {
     "week": "the week of the year",
     "month": "the month, 1 to 12",
     "year": "the year",
+    "lookalike": "**ours**: the registered domain of a host is another than this, but looks like it",
+    "disguised": "**ours**: this word in letters that only look like its own, or with invisible ones in it",
+    "person": "**ours**: a shown name that has all words of this name, in any order",
 }
 _SAME = {"ignorecase", "multiline", "dotall"}
 _KINDS = {
@@ -69,10 +73,9 @@ def modifiers() -> dict[str, str]:
     """Every modifier the parser takes → what it means; ValueError where nobody has said."""
     from sigma.modifiers import modifier_mapping
 
-    if set(modifier_mapping) - _SAME != set(_MODIFIERS):
-        raise ValueError(
-            f"say what these modifiers mean: {set(modifier_mapping) ^ set(_MODIFIERS)}"
-        )
+    known = {*modifier_mapping, *FUNCTIONS}
+    if known - _SAME != set(_MODIFIERS):
+        raise ValueError(f"say what these modifiers mean: {known ^ set(_MODIFIERS)}")
     return _MODIFIERS
 
 

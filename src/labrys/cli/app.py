@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 import labrys
-from labrys.cli import exceptions, judge, respond, rules
+from labrys.cli import exceptions, guard, judge, mail, respond, rules
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
+from labrys.cli.duel import command as duel
 from labrys.cli.hunt import command as hunt
 from labrys.cli.incidents import command as incidents
 from labrys.cli.scan import command as scan
@@ -45,8 +46,11 @@ app.command("watch")(watch)
 app.command("hunt")(hunt)
 app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")
+app.add_typer(guard.app, name="guard")
 app.add_typer(judge.app, name="judge")
 app.add_typer(respond.app, name="respond")
 app.add_typer(rules.app, name="rules")
+app.add_typer(mail.app, name="mail")
 app.command("demo")(demo)
+app.command("duel")(duel)
 app.command("doctor")(doctor)

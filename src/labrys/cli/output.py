@@ -69,6 +69,9 @@ def summary_of(scan: "Scan") -> "Summary":
         for each, count in scan.excluded
         if count
     ]
+    copies: dict[str, list[str]] = {}
+    for row in duplicates:
+        copies.setdefault(row.same_as, []).append(row.name)
     counts = dict.fromkeys(scan.detectors, 0)
     for entry in scan.findings["detector"].value_counts().to_pylist():
         counts[entry["values"]] = entry["counts"]
@@ -97,6 +100,7 @@ def summary_of(scan: "Scan") -> "Summary":
         ),
         seconds={"whole scan": scan.cpu_seconds},
         omitted=tuple(omitted),
+        copies=copies,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 MULTI: Final = "\x1e"
 MULTI_PICTURE: Final = "\u241e"
@@ -115,6 +116,38 @@ class Records:
         if len(rows) >= _PACK:
             self._pack(shape, rows)
             rows.clear()
+
+    def add_columns(
+        self, shape: str, columns: Mapping[str, pa.Array], *, times: pa.Array, offsets: Any
+    ) -> None:
+        """Keep many events that are columns already: text, each as long as `times`, without hosts.
+
+        The values are kept as they are, so `MULTI` must separate nothing but values of a list.
+        """
+        try:
+            rows = self._rows[shape]
+        except KeyError:
+            shape, rows = self._begin(shape)
+        if rows:
+            self._pack(shape, rows)
+            rows.clear()
+        count = len(times)
+        numbers = pc.cast(
+            pa.array(range(self._count, self._count + count), pa.int64()), pa.string()
+        )
+        packed: _Columns = {
+            "_id": pc.binary_join_element_wise(pa.scalar(self._prefix, pa.string()), numbers, ""),
+            "_time": times,
+            "_source": pa.repeat(pa.scalar(self._source.name, pa.string()), count),
+            "_offset": pa.array(offsets, pa.int64()),
+            "_host": pa.nulls(count, pa.string()),
+            **{f"_{name}" if name in _RESERVED else name: one for name, one in columns.items()},
+        }
+        self._names.setdefault(shape, {}).update(dict.fromkeys(columns))
+        self._packed.setdefault(shape, []).append(packed)
+        self._count += count
+        self._pending += count
+        self._size += sum(column.nbytes for column in packed.values())
 
     def unparsed(self, offset: int, reason: str, raw: bytes | str = b"") -> None:
         """Keep what could not be understood, so that it is counted and searchable, never lost."""

@@ -5,6 +5,7 @@ A format folder holds `format.toml` (what it is, read without importing code), `
 (which column of its shapes is which OCSF attribute).
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ class Format:
     module: str
     magic: bytes = b""
     """What every file of the format begins with, and no other; it decides without `sniff`."""
+    named: str = ""
+    """An expression for the whole names of sources that nothing in them tells, e.g. raw numbers in
+    an archive of a known kind; asked where no format knows the content."""
     generic: bool = False
     """Whether it is for what no other knows: it never answers more than `UNSURE`."""
     grows: str = ""
@@ -88,6 +92,9 @@ def choose(head: bytes, name: str) -> Format | None:
         score = made.sniff(head, name)
         if score > best_score:
             best, best_score = made, score
+    if best is None:
+        named = (made for made in formats() if made.named and re.fullmatch(made.named, name))
+        best = next(named, None)
     return best
 
 
@@ -111,6 +118,7 @@ def _load(folder: Traversable, package: str) -> Format | None:
         spec=tuple(table.get("spec", ())),
         module=f"{package}.read",
         magic=table.get("magic", "").encode("latin-1"),
+        named=table.get("named", ""),
         generic=table.get("generic", False),
         grows=table.get("grows", ""),
         replays=table.get("replays", ""),

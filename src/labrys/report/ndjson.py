@@ -6,7 +6,9 @@ evidence again gives the same bytes. Incidents also carry `finding_info` with th
 which the schema has for findings only, so that both can be read alike.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
 from labrys import __version__
@@ -34,6 +36,7 @@ _OBSERVABLE: Final = {
     "service": (99, "Service Name"),
     "session": (99, "Session UID"),
 }
+_MOST_COPIES: Final = 1_000
 _ANALYTIC: Final = {"sigma": (1, "Rule"), "correlation": (2, "Behavioral")}
 _PLACE: Final = {
     ("host", "device"): ("device", "hostname"),
@@ -60,19 +63,24 @@ _PLACE: Final = {
 def write(report: Report) -> Iterator[bytes]:
     """The lines of a report, in bounded memory."""
     for row, incident, _ in report.each_finding():
-        yield json_line(finding(row, alert=incident >= 0))
+        yield json_line(finding(row, alert=incident >= 0, copies=report.summary.copies))
     for row in report.each_incident():
         yield json_line(incident_finding(row))
 
 
-def finding(row: Row, *, alert: bool) -> dict[str, Any]:
-    """A finding as an OCSF Detection Finding; `alert`: it is part of an incident."""
+def finding(
+    row: Row, *, alert: bool, copies: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """A finding as an OCSF Detection Finding; `alert`: it is part of an incident.
+
+    `copies` names other sources with the content of one: the records are there as well.
+    """
     severity = int(row["severity_id"] or 1)
     made = _event(row, DETECTION_FINDING, "Detection Finding", row["detector"] or "", severity)
     made["metadata"]["product"]["feature"]["version"] = row["version"] or ""
     made["is_alert"] = alert or severity >= Severity.MEDIUM
     made["finding_info"] = _finding_info(row)
-    made["evidences"] = _evidences(row)
+    made["evidences"] = _evidences(row, copies)
     made["observables"] = observables(row["entities"] or ())
     hosts = [each["value"] for each in row["entities"] or () if each["type"] == "host"]
     if hosts:
@@ -208,7 +216,7 @@ def observables(entities: Iterable[Row]) -> list[dict[str, Any]]:
     return list(made.values())
 
 
-def _evidences(row: Row) -> list[dict[str, Any]]:
+def _evidences(row: Row, copies: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """Pointers to the records; the first also carries the entities in their OCSF places."""
     pointers: list[dict[str, Any]] = [
         {"data": {"_source": each["_source"], "_offset": each["_offset"], "_id": each["_id"]}}
@@ -227,7 +235,12 @@ def _evidences(row: Row) -> list[dict[str, Any]]:
         if file is not None:
             path = str(file["path"])
             file |= {"name": path.replace("\\", "/").rpartition("/")[2], "type_id": 0}
-    return pointers
+    also = (
+        {"data": {**each["data"], "_source": copy}}
+        for each in pointers
+        for copy in copies.get(each["data"]["_source"], ())
+    )
+    return [*pointers, *islice(also, _MOST_COPIES)]
 
 
 def _put(target: dict[str, Any], place: tuple[str, ...], value: str) -> None:

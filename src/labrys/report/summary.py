@@ -1,6 +1,6 @@
 """What a scan read, could not read and ran: the part of a report that says how far to trust it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -52,7 +52,8 @@ class Summary:
     """Everything a report says beside findings and incidents. Times in epoch milliseconds, UTC.
 
     `shapes` counts records by shape; `seconds` is the CPU time of each stage; `omitted` says in
-    sentences what was deliberately left out (a format switched off, an exception that hid hits).
+    sentences what was deliberately left out (a format switched off, an exception that hid hits);
+    `copies` names, for a source that was read, others with the same content.
     """
 
     version: str = ""
@@ -66,6 +67,7 @@ class Summary:
     rejected: tuple[RuleRejected, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     omitted: tuple[str, ...] = ()
+    copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def records(self) -> int:

@@ -190,11 +190,11 @@ def _child(pipe: Connection, inherited: tuple[Connection, ...], bounds: Bounds) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in inherited:
         other.close()
-    _die_with_parent()
+    die_with_parent()
     serve(pipe, bounds)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A reader that hangs never looks at its pipe: without this it would outlive a killed scan."""
     parent = multiprocessing.parent_process()
     if sys.platform == "linux":

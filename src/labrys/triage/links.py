@@ -15,10 +15,13 @@ AT_ONCE: Final = -3
 """Key of a link between unusual findings by time alone."""
 DECIDED: Final = -4
 """Key of a link that somebody asked for."""
-AGAIN, UNUSUAL, BESIDE = range(3)
-"""Keys that also name an identity: the same rule again with it, unusual findings at it, and
-whatever else it reported beside something unusual."""
-_NAMING: Final = -5
+EVERYDAY: Final = -5
+"""Key of a link between serious findings that fire all over the case, day after day."""
+AGAIN, UNUSUAL, BESIDE, HABIT = range(4)
+"""Keys that also name an identity: the same rule again with it, unusual findings at it, whatever
+else it reported beside something unusual, and what fires only there, day after day."""
+_KINDS: Final = 4
+_NAMING: Final = -6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,15 @@ class Links:
 
 
 def naming(kind: int, identity: Ints) -> Ints:
-    """The key of a link of this kind (`AGAIN`, `UNUSUAL`, `BESIDE`) by an identity (-1: none)."""
-    return np.where(identity < 0, SAME_RULE, _NAMING - 3 * identity - kind)
+    """The key of a link of this kind (`AGAIN`, `HABIT` …) by an identity (-1: none)."""
+    return np.where(identity < 0, SAME_RULE, _NAMING - _KINDS * identity - kind)
 
 
 def named(key: int) -> tuple[int, int] | None:
     """Kind and identity of such a key; None for other keys."""
     if key > _NAMING:
         return None
-    identity, kind = divmod(_NAMING - key, 3)
+    identity, kind = divmod(_NAMING - key, _KINDS)
     return kind, identity
 
 

@@ -30,6 +30,8 @@ class Nodes:
     """One row for each node; `node` gives each finding's node.
 
     `owner` and `identity` list each node's identities once; `first` is its earliest finding.
+    `strong` are the only nodes that an incident can grow from: of at least medium severity, unless
+    the case shows that they are everyday (`labrys.triage.habits`).
     """
 
     node: Ints
@@ -37,16 +39,11 @@ class Nodes:
     count: Ints
     rule: Ints
     severity: Ints
+    strong: Flags
     start: Ints
     end: Ints
     owner: Ints
     identity: Ints
-
-    @property
-    def strong(self) -> Flags:
-        """Nodes of at least medium severity: the only ones an incident can grow from."""
-        made: Flags = self.severity >= Severity.MEDIUM
-        return made
 
     @property
     def timed(self) -> Flags:
@@ -82,6 +79,7 @@ def fold(columns: Columns) -> Nodes:
         count=np.diff(np.append(begins, rows)),
         rule=columns.rule[sorting][begins],
         severity=columns.severity[sorting][begins],
+        strong=strong[sorting][begins],
         start=start[begins],
         end=np.maximum.reduceat(end, begins) if rows else end,
         owner=owner,

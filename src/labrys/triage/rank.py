@@ -21,6 +21,7 @@ _HALF: Final = 60.0
 """A sum this large scores 50."""
 _BIT: Final = 0.3
 """What each bit of surprise adds."""
+_HABITUAL: Final = (Severity.MEDIUM, Severity.HIGH)
 _USUAL: Final = 0.3
 """What is left of the weight of a rule that fires there every day."""
 
@@ -41,16 +42,16 @@ def severity(story: Story) -> int:
     """The worst finding's severity.
 
     What only breadth or rarity made an incident counts as medium, or as high where it is far
-    beyond chance. What is medium and nothing but usual is low: it is a habit of the place. So is
-    what people have judged normal there.
+    beyond chance. What is nothing but usual there counts as one level lower, from high to medium
+    and from medium to low: it is a habit of the place. What people have judged normal is low.
     """
     worst = max(int(Severity.LOW) if hit.normal else hit.severity for hit in story.hits)
     if story.bits >= OUTSTANDING:
         worst = max(worst, int(Severity.HIGH))
     elif story.lifted:
         worst = max(worst, int(Severity.MEDIUM))
-    elif worst == Severity.MEDIUM and all(hit.usual for hit in story.hits if hit.severity == worst):
-        worst = int(Severity.LOW)
+    elif worst in _HABITUAL and all(hit.usual for hit in story.hits if hit.severity == worst):
+        worst -= 1
     return worst
 
 
@@ -66,7 +67,7 @@ def tactics(story: Story) -> set[str]:
 
 
 def _part(hit: Hits) -> float:
-    usual = hit.usual and hit.severity <= Severity.MEDIUM
+    usual = hit.usual and hit.severity < Severity.CRITICAL
     weight = _WEIGHT[int(Severity.LOW) if hit.normal else hit.severity] * (_USUAL if usual else 1)
     return weight * (0.5 + 0.5 * hit.rarity) * (0.4 + 0.006 * hit.confidence)
 

@@ -61,7 +61,7 @@ class Hits:
     """What one rule found in one incident; `first` is `NO_TIME` where no finding has a time.
 
     `rarity`: 1 for a rule seen on one host and day only, towards 0 for one seen everywhere.
-    `usual`: it fires about every day there, and was never news; `bits`: how surprising it
+    `usual`: it fires about every day there or in the whole case, and was never news; `bits`: how surprising it
     was there at most, 0 where it merely joined an incident that others had made; `normal`: people
     say that it is, there.
     """
@@ -203,6 +203,8 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
     count = np.diff(np.append(begins, len(rule)))
     always = np.logical_and.reduceat(never[finding], begins)
     always &= np.logical_or.reduceat(usual[finding], begins)
+    always &= severity <= Severity.MEDIUM
+    always |= np.logical_and.reduceat(groups.everyday[nodes.node[finding]], begins)
     surprise = np.maximum.reduceat(bits[finding], begins)
     normal = np.logical_and.reduceat(groups.normal[nodes.node[finding]], begins)
     first = finding[begins]

@@ -169,8 +169,9 @@ def test_an_intrusion_among_noise_is_one_incident() -> None:
     assert first["tactics"][0] == "initial-access"
     assert first["tactics"][-1] == "exfiltration"
     assert any("reset" in step for step in first["advice"])
-    assert made.incidents["score"].to_pylist()[1] < first["score"] / 2
+    assert made.incidents.num_rows == 1
     assert made.folded["line"].to_pylist() == [
+        "Office program starts a script host: 3 times on 3 hosts, medium",
         "Application package installed: 360 times on 12 hosts, low",
         "Administrative tool used: 60 times on 12 hosts, low",
     ]

@@ -187,7 +187,8 @@ def test_what_is_medium_and_usual_is_low_and_joins_nothing() -> None:
     noisy = Rule("noisy", "Noisy", 3, (), (), "csv.record")
     rows = [on(noisy, START + hour * HOUR, "web", hour) for hour in range(24 * 5)]
     start = START + 3 * DAY
-    serious = [on(Rule(f"bad-{n}", "Serious", 3, (), (), "csv.record"), start, "web") for n in "ab"]
+    bad = [Rule(f"bad-{n}", "Serious", 3, (), (), "csv.record") for n in "ab"]
+    serious = [on(rule, start + at * MINUTE, "web") for at, rule in enumerate(bad)]
     made = incidents(table([*everyday(days=5), *rows, *serious]))
     assert first(made) == {row["uid"] for row in serious}
     assert made.incidents["severity_id"].to_pylist()[0] == 3

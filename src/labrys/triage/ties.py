@@ -57,6 +57,8 @@ _PARTS: Final = 4
 """Of one kind, so many identities of a node enter pairs: pairs stay few however long the list."""
 _ENOUGH_BINS: Final = 12
 _ENOUGH_SPAN: Final = 3 * DAY
+_RESTLESS: Final = 2
+"""A key under which everyday things happen on so many days ties what is an hour apart at most."""
 _MANY_HOSTS: Final = 8
 _MANY_USERS: Final = 12
 
@@ -102,13 +104,13 @@ def clock(nodes: Nodes) -> Clock:
     return Clock(step, len(unique(step[nodes.timed])), span)
 
 
-def keys(nodes: Nodes, columns: Columns, time: Clock) -> Keys:
+def keys(nodes: Nodes, columns: Columns, time: Clock, everyday: Flags) -> Keys:
     """Every key of every node, with the windows in which it ties.
 
     One kind of key after the other, so that only one is in memory as a whole: how common a key is
     takes all nodes that have it, but of weak nodes only those are kept that it can tie.
     """
-    gathered = _Gathered(nodes, columns, time)
+    gathered = _Gathered(nodes, columns, time, everyday)
     parts = [gathered.keys_of(number) for number in range(len(TIES))]
     sizes = np.cumsum([0, *(len(each.tie) for each in parts)])
     made = Keys(
@@ -136,9 +138,10 @@ def chronic(nodes: Nodes, time: Clock) -> Flags:
 class _Gathered:
     """The identities of nodes that can tie anything, and the keys that they make."""
 
-    def __init__(self, nodes: Nodes, columns: Columns, time: Clock) -> None:
+    def __init__(self, nodes: Nodes, columns: Columns, time: Clock, everyday: Flags) -> None:
         identities = columns.identities
         self._nodes, self._identities, self._time = nodes, identities, time
+        self._habit = np.where(everyday, nodes.start // DAY, -1)
         self._owner, self._identity = _useful(nodes, max(1, len(identities.key)))
         self._kind = identities.kind[self._identity]
         is_host = identities.kind[nodes.identity] == KIND["host"]
@@ -203,6 +206,9 @@ class _Gathered:
             number == HOST and self._time.steps >= _ENOUGH_BINS and self._time.span >= _ENOUGH_SPAN
         ):
             window = (window * np.clip(1 - presence, 0.25, 1)).astype(np.int64)
+        restless = _days(self._habit[owner], key, count) >= _RESTLESS
+        window[restless] = np.minimum(window[restless], HOUR)
+        near[restless] = np.minimum(near[restless], HOUR)
         return window, near
 
 
@@ -243,6 +249,14 @@ def _presence(owner: Ints, key: Ints, count: int, time: Clock) -> Shares:
     pairs = unique((key * (time.steps + 2) + dense)[step >= 0])
     seen = np.bincount(pairs // (time.steps + 2), minlength=count)
     return seen / max(1, time.steps)
+
+
+def _days(day: Ints, key: Ints, count: int) -> Ints:
+    """On how many different days each key is seen (-1: no day)."""
+    _, dense = numbered(day)
+    width = len(day) + 1
+    pairs = unique((key * width + dense)[day >= 0])
+    return np.bincount(pairs // width, minlength=count)
 
 
 def _spread(host: Ints, key: Ints, count: int, least: int) -> Ints:

@@ -64,24 +64,30 @@ class _Windows:
         return made
 
 
-def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> Unusual:
+def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags, news: Flags) -> Unusual:
     """Incidents of `free` nodes that are unusual, together with such of `core`, the nodes that
-    incidents grow from by themselves."""
+    incidents grow from by themselves; beside these, weak nodes count only where they are `news`."""
     who = _odd(nodes, rare) & ((free & _low(nodes)) | core)
     tied = _tied(nodes, rare, who, _windows(nodes, rare, who))
     label = components(len(who), [tied])
-    bits, rules = weigh(nodes, rare, label, who)
-    burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
     # What is serious by itself tells its own story; days apart it is no part of another's.
     alone = ~np.isin(label, label[core & who])
+    known = who & ~(alone | core | news)
+    if known.any():
+        who &= ~known
+        tied = _tied(nodes, rare, who, _windows(nodes, rare, who))
+        label = components(len(who), [tied])
+        alone = ~np.isin(label, label[core & who])
+    bits, rules = weigh(nodes, rare, label, who)
+    burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
     lesser = burst & alone & (bits[label] < OUTSTANDING / 2)
     around = _nearest(
-        nodes, rare, lesser, burst & (bits[label] >= OUTSTANDING), _days(who), UNUSUAL
+        nodes, rare, lesser, burst & alone & (bits[label] >= OUTSTANDING), _days(who), UNUSUAL
     )
     around = around.of(_first_of(label[around.node], around.gap))
     burst &= ~np.isin(label, label[around.node])
     smaller = who & alone & ~burst & (bits[label] >= _TELLING)
-    around = _nearest(nodes, rare, smaller, burst, _days(who), UNUSUAL)
+    around = _nearest(nodes, rare, smaller, burst & alone, _days(who), UNUSUAL)
     around = around.of(_first_of(label[around.node], around.gap))
     taken = burst | (smaller & np.isin(label, label[around.node]))
     others = free & nodes.timed & ~who

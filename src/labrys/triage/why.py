@@ -14,6 +14,8 @@ from labrys.triage.links import (
     BESIDE,
     BREADTH,
     DECIDED,
+    EVERYDAY,
+    HABIT,
     SAME_RULE,
     UNUSUAL,
     Links,
@@ -28,6 +30,7 @@ _NAMING: Final = {
     AGAIN: "same rule again with {}",
     UNUSUAL: "unusual on {}",
     BESIDE: "reported by {} beside something unusual",
+    HABIT: "fires on {} alone, day after day",
 }
 _BETWEEN: Final = {"user and address": "from", "user on host": "on", "address on host": "on"}
 
@@ -111,6 +114,7 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
         BREADTH: "one of many stages of an attack on this host within an hour",
         SAME_RULE: "same rule",
         AT_ONCE: "both unusual, and hardly ever so near each other",
+        EVERYDAY: "serious, but fires at several places day after day",
         DECIDED: "somebody decided that they are one incident",
     }
     for key in used.tolist():

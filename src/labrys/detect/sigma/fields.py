@@ -25,6 +25,7 @@ from urllib.parse import unquote, unquote_plus
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.detect.imitation import brands, letters
 from labrys.evidence.records import MULTI, MULTI_PICTURE
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
@@ -242,9 +243,15 @@ def _registry(value: str) -> str:
 
 
 _READINGS: Final[dict[str, Callable[[str], str | None]]] = {
+    "brand owner": brands.owner,
+    "brands embedded": brands.embedded,
+    "brands imitated": brands.imitated,
+    "brands named": brands.named,
     "decoded": _decoded,
+    "disguised words": letters.disguised_words,
     "hex": _hex,
     "lower": str.lower,
+    "purpose": brands.kind,
     "registry": _registry,
 }
 _KEYS: Final = frozenset(

@@ -10,6 +10,7 @@ Comparison semantics, for every engine that runs this form:
 * Text is compared case-insensitively unless `cased`: both sides through Unicode's simple lower-case
   mapping, code point by code point (so U+0130 becomes a plain i).
 * `not` is plain negation: `not X` is true where X is not true, missing fields included.
+* `lookalike`, `disguised` and `person` are ours: `labrys.detect.imitation` says what they mean.
 * A keyword atom (`field` None) is true when any source column's cell (not our leading columns)
   satisfies it.
 """
@@ -18,7 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
-FORM: Final = "1"
+FORM: Final = "2"
 """Changes with the compiled form or its meaning, so that older compilations are not used."""
 
 Op = Literal[
@@ -42,6 +43,9 @@ Op = Literal[
     "week",
     "month",
     "year",  # that part of the value read as a UTC time equals the number in `value`
+    "lookalike",  # ours: a host whose registered domain is not `value` but looks like it
+    "disguised",  # ours: `value` stands in the text in letters that only look like its own
+    "person",  # ours: a shown name that has every word of the name in `value`
 ]
 
 

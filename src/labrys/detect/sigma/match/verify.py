@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address, ip_network
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import re2
 
 from labrys.detect.sigma.ir import Atom
+from labrys.detect.sigma.match.functions import FUNCTIONS, Function
 from labrys.evidence.records import MULTI
 
 Test = Callable[[str], bool]
@@ -30,7 +31,8 @@ def lower(text: str) -> str:
 
 def test(atom: Atom) -> Test:
     """A function that decides `atom` on a whole cell (any of its values)."""
-    one = _TESTS[atom.op](atom)
+    function = FUNCTIONS.get(atom.op)
+    one = partial(_by_function, function, atom.value) if function else _TESTS[atom.op](atom)
 
     def any_value(cell: str) -> bool:
         if MULTI in cell:
@@ -38,6 +40,10 @@ def test(atom: Atom) -> Test:
         return one(cell)
 
     return any_value
+
+
+def _by_function(function: Function, wanted: str, value: str) -> bool:
+    return function(value, wanted)
 
 
 def _literal(compare: Callable[[str, str], bool]) -> Callable[[Atom], Test]:
@@ -214,6 +220,8 @@ def required(atom: Atom) -> tuple[str, ...]:
     if atom.op == "glob":
         texts = [text for kind, text in glob_parts(lower(atom.value)) if kind == "text"]
         return (max(texts, key=len),) if texts else ()
+    if atom.op in FUNCTIONS:
+        return ()
     if atom.op != "re":
         return (lower(atom.value),) if atom.value else ()
     flags = re.ASCII

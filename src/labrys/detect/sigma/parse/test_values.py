@@ -225,3 +225,16 @@ def test_expansions_are_bounded() -> None:
     lists = {name: [str(i) for i in range(100)] for name in "abc"}
     rules = compiled({"s": {"F|expand": "%a%%b%%c%"}, "condition": "s"}, lists)
     assert "expand to 1000000 values" in rules.rejected[0].reason
+
+
+def test_comparisons_of_ours() -> None:
+    lists = {"known": ["a.example", "b.example"]}
+    assert meaning({"d|lookalike|expand": "%known%"}, lists) == {
+        "or": ["d lookalike a.example", "d lookalike b.example"]
+    }
+    assert meaning({"s|disguised|all": ["pay", "bank"]}) == {
+        "and": ["s disguised pay", "s disguised bank"]
+    }
+    assert "only goes with expand and all" in refusal({"d|lookalike|contains": "a"})
+    assert "only goes with expand and all" in refusal({"|disguised": "a"})
+    assert "is no text" in refusal({"d|person": 5})

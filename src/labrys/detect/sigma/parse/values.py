@@ -60,6 +60,10 @@ _NUMERIC: Final = frozenset(
 _NUMBERS_TOO: Final = frozenset(["all", "neq", "exists"])
 """Modifiers that leave numbers and truth values what they are; the others read them as text."""
 
+_OURS: Final = frozenset(["lookalike", "disguised", "person"])
+"""Modifiers of ours, which pySigma does not see."""
+_BESIDE_OURS: Final = frozenset(["expand", "all"])
+
 _MOST_EXPANSIONS: Final = 100_000
 _LONGEST_MINIMUM: Final = 32_000
 
@@ -122,6 +126,8 @@ class Translator:
         values = value if isinstance(value, list) else [value]
         if any(isinstance(one, Mapping | list) for one in values):
             raise Unusable(f"`{key}` holds a nested list or map")
+        if ours := [name for name in modifiers if name in _OURS]:
+            return self._function(key, ours, values)
         if not _NUMERIC.isdisjoint(modifiers):
             values = [_number(one) for one in values]
         elif not _NUMBERS_TOO.issuperset(modifiers):
@@ -135,6 +141,22 @@ class Translator:
         nodes = [self._value(item, one) for one in item.value] or [self._null(item.field)]
         node = both(nodes) if SigmaAllModifier in item.modifiers else either(nodes)
         return negated(node) if item.negated else node
+
+    def _function(self, key: str, ours: Sequence[str], values: Sequence[Any]) -> Node:
+        """A comparison of ours: literal values, or lists of the user's by `expand`."""
+        field, *modifiers = key.split("|")
+        others = set(modifiers) - _OURS
+        if not field or len(ours) > 1 or not others <= _BESIDE_OURS:
+            raise Unusable(f"`{key}`: `{ours[0]}` needs a field, and only goes with expand and all")
+        nodes: list[Node] = []
+        for value in values:
+            if not isinstance(value, str) or not value:
+                raise Unusable(f"`{key}`: {value!r} is no text")
+            said = SigmaString(value)
+            made = self._expanded((said.insert_placeholders() if "expand" in others else said).s)
+            texts = ["".join(map(_literally, parts)) for parts in made]
+            nodes.append(either([self._leaf(Atom(field, cast(Op, ours[0]), one)) for one in texts]))
+        return both(nodes) if "all" in others else either(nodes)
 
     def _hayabusa(self, key: str, wanted: Mapping[Any, Any]) -> Node:
         """Hayabusa's nested form: `value` and `min_length` are exact, its list files are not here."""

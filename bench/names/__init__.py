@@ -1,0 +1,1 @@
+"""How well generated names and phishing URLs are told from ordinary ones."""

@@ -1,0 +1,283 @@
+"""`labrys mail`: the judgement of a scan at the mail server's gate, and what came of it."""
+
+import getpass
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labrys.cli import shown
+from labrys.cli.stream import say
+
+if TYPE_CHECKING:
+    from labrys.gate.judge import Judge
+
+app = typer.Typer(help="Judge mail at the gate, and learn from reports.", no_args_is_help=True)
+
+Folder = Annotated[
+    Path, typer.Option("--folder", help="The gate's folder: its ledger, and reported messages.")
+]
+Rules = Annotated[
+    list[Path] | None, typer.Option("--rules", "-r", help="Your Sigma rules; repeatable.")
+]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="TOML file that says what is done from when on.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+_HERE = Path("gate.labrys")
+
+
+@app.callback()
+def group() -> None:
+    """Judge mail at the gate, and learn from reports."""
+
+
+@app.command("serve")
+def serve(
+    milter: Annotated[
+        str, typer.Option(help="Where the mail server asks: HOST:PORT or unix:PATH.")
+    ] = "127.0.0.1:8891",
+    http: Annotated[
+        str,
+        typer.Option(help="Where others ask over HTTP: HOST:PORT or unix:PATH; empty: nowhere."),
+    ] = "127.0.0.1:8892",
+    policy: PolicyFile = None,
+    folder: Folder = _HERE,
+    host: Annotated[
+        str, typer.Option(help="This mail server's name in Authentication-Results.")
+    ] = "",
+    rules: Rules = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Judging processes; 0: one a core.")
+    ] = 0,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, help="How long judging may take before it counts as failed.")
+    ] = 20.0,
+) -> None:
+    """Serve a mail server (milter) and an HTTP check until interrupted.
+
+    The server keeps every message until it has its answer: nothing is lost if this process ends.
+    """
+    import asyncio
+    import os
+    from functools import partial
+
+    from labrys.gate.decide import Gate
+    from labrys.gate.policy import read
+    from labrys.gate.serve import address, run
+    from labrys.gate.store import opened
+    from labrys.gate.workers import Workers
+
+    wanted = read(policy)
+    at, web = address(milter), address(http) if http else None
+    workers = Workers(
+        partial(_judge, tuple(rules or ())), jobs=jobs or os.cpu_count() or 1, seconds=seconds
+    )
+    with opened(folder) as store:
+        workers.start()
+        try:
+            gate = Gate(workers, wanted, store, folder, host or socket.gethostname())
+            there = f"milter on {at}" + (f", HTTP on {web}" if web else "")
+            ready = partial(_note, f"{there}; {_said(wanted.failed)}")
+            asyncio.run(run(gate, at, web, ready))
+        finally:
+            workers.close()
+    counted = ", ".join(f"{count} {name}" for name, count in sorted(gate.seen.items()) if count)
+    sys.stderr.write(f"labrys: ended; {counted or 'no messages'}\n")
+
+
+@app.command("check")
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Messages; - for standard input.")
+    ],
+    policy: PolicyFile = None,
+    rules: Rules = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge messages as the gate would. Exit code 1: something in one could not be read."""
+    import msgspec
+
+    from labrys.gate.http import said
+    from labrys.gate.judge import LARGEST
+    from labrys.gate.policy import read
+
+    wanted = read(policy)
+    contents = []
+    for file in files:
+        if str(file) != "-" and not file.is_file():
+            raise typer.BadParameter(f"no such file: {file}")
+        stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+        with stream:
+            contents.append(stream.read(LARGEST + 1))
+    judged = _judge(tuple(rules or ())).judge(contents)
+    for file, each in zip(files, judged, strict=True):
+        made = {"file": str(file), **said(each, wanted.action(each))}
+        say(msgspec.json.encode(made).decode() + "\n" if as_json else _told(made))
+    if any(each.problems for each in judged):
+        raise typer.Exit(1)
+
+
+@app.command("held")
+def held(
+    folder: Folder = _HERE,
+    days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 30,
+    every: Annotated[bool, typer.Option("--all", help="Also what was only tagged.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what was held back, newest first: why, whose, and whether it was let go."""
+    import msgspec
+
+    from labrys.gate.store import opened
+
+    with opened(_there(folder)) as store:
+        rows = store.held(days=days, action="" if every else "quarantine")
+    for row in rows:
+        if as_json:
+            say(msgspec.json.encode(row).decode() + "\n")
+            continue
+        state = "released by " + row.released_by if row.released else row.action
+        to = ", ".join(row.recipients)
+        line = f"{_when(row.time)}  {row.queue_id or '-'}  {state}  {row.sender} → {to}\n"
+        say(shown(f"{line}    {row.subject}\n    {row.title}: {'; '.join(row.reasons)}\n"))
+
+
+@app.command("release")
+def release(
+    queue_id: Annotated[str, typer.Argument(metavar="QUEUE-ID", help="As `held` shows it.")],
+    folder: Folder = _HERE,
+    who: Annotated[str, typer.Option("--who", help="Who lets it go; by default you.")] = "",
+    server: Annotated[
+        bool, typer.Option(help="Tell Postfix (postsuper -H) and not only the ledger.")
+    ] = True,
+) -> None:
+    """Let a held message go on to its recipients."""
+    from labrys.gate.postfix import let_go
+    from labrys.gate.store import opened
+
+    with opened(_there(folder)) as store:
+        found = store.held(days=36_500, action="quarantine")
+        if server and any(row.queue_id == queue_id for row in found):
+            let_go(queue_id)
+        row = store.release(queue_id, who or getpass.getuser())
+    sys.stderr.write(shown(f"labrys: {queue_id} is on its way to {', '.join(row.recipients)}\n"))
+
+
+@app.command("report")
+def report(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE…", help="Reports with the message attached; ARF; - for stdin."
+        ),
+    ],
+    label: Annotated[str, typer.Option(help="spam or ham, where the report does not say.")] = "",
+    who: Annotated[str, typer.Option("--who", help="Who reports; by default you.")] = "",
+    folder: Folder = _HERE,
+) -> None:
+    """Keep what people report, with the reported message as it was."""
+    from labrys.gate.decide import REPORTED
+    from labrys.gate.reports import messages
+    from labrys.gate.store import Report, now, opened
+
+    if label not in ("", "spam", "ham"):
+        raise typer.BadParameter("a label is spam or ham")
+    kept = skipped = 0
+    judge = _judge(())
+    with opened(folder) as store:
+        (folder / REPORTED).mkdir(mode=0o700, exist_ok=True)
+        for file in files:
+            content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+            found = [(each, each.label or label) for each in messages(content)]
+            skipped += not found
+            for each, said in found:
+                if said not in ("spam", "ham"):
+                    raise typer.BadParameter(f"{file} does not say what it reports: give --label")
+                (judged,) = judge.judge([each.content])
+                (folder / REPORTED / f"{each.digest}.eml").write_bytes(each.content)
+                store.report(
+                    Report(
+                        digest=each.digest,
+                        label="spam" if said == "spam" else "ham",
+                        reporter=who or getpass.getuser(),
+                        time=now(),
+                        severity=judged.severity,
+                    )
+                )
+                kept += 1
+    sys.stderr.write(f"labrys: {kept} reported messages kept\n")
+    if skipped:
+        sys.stderr.write(f"labrys: in {skipped} files no message is attached as it was\n")
+        raise typer.Exit(1)
+
+
+@app.command("reports")
+def reports(
+    folder: Folder = _HERE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Copy what may teach to DIR/spam and DIR/ham."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was reported, and why some of it must wait; copy the rest for `labrys train`."""
+    import msgspec
+
+    from labrys.gate.decide import REPORTED
+    from labrys.gate.reports import checked, export
+    from labrys.gate.store import opened
+
+    with opened(_there(folder)) as store:
+        every = store.reports()
+    for each in checked(every):
+        row = {**msgspec.to_builtins(each.report), "doubt": each.doubt}
+        text = f"{_when(row['time'])}  {row['label']}  {row['digest'][:12]}  {row['reporter']}"
+        doubt = f"  waits: {each.doubt}" if each.doubt else ""
+        say(msgspec.json.encode(row).decode() + "\n" if as_json else shown(text + doubt) + "\n")
+    if out is not None:
+        spam, ham = export(out, folder / REPORTED, every)
+        sys.stderr.write(f"labrys: {spam} spam and {ham} ham are in {out}\n")
+
+
+def _judge(rules: tuple[Path, ...]) -> "Judge":
+    from labrys.gate.judge import Judge
+    from labrys.scan.rules import builtin_rules
+    from labrys.scan.run import Options, equip
+
+    return Judge(equip(Options(paths=(), rules=(builtin_rules(), *rules))).rows)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"labrys: {text}\n")
+    sys.stderr.flush()
+
+
+def _there(folder: Path) -> Path:
+    from labrys.errors import LabrysError
+    from labrys.gate.store import FILE
+
+    if not (folder / FILE).is_file():
+        raise LabrysError(f"{folder} is no folder of the gate; give --folder DIR")
+    return folder
+
+
+def _said(failed: str) -> str:
+    opened = "are let through (fails open)" if failed == "accept" else "must wait (fails closed)"
+    return f"messages that cannot be judged {opened}"
+
+
+def _told(made: dict[str, Any]) -> str:
+    lines = [f"{made['file']}: {made['verdict']}, {made['action']}"]
+    for each in made.get("reasons", ()):
+        lines.append(f"  {each['title']} ({each['rule']}, {each['confidence_score']} of 100)")
+        lines.extend(f"    {seen}" for seen in each["seen"])
+    lines.extend(f"  not read: {each}" for each in made["problems"])
+    return shown("\n".join(lines)) + "\n"
+
+
+def _when(time: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,52 @@
+import pytest
+
+from labrys.detect.network.testing import ME, MINUTE, THERE, Event, find, flow, refused, told
+from labrys.ocsf.schema import Severity
+
+LOW, MEDIUM, HIGH = (int(level) for level in (Severity.LOW, Severity.MEDIUM, Severity.HIGH))
+
+
+def test_a_host_of_ours_that_floods() -> None:
+    [found] = find("ddos", [refused(n * 5, THERE, 80) for n in range(9000)])
+    assert (found["rule_uid"], found["severity_id"]) == ("ddos.from", HIGH)
+    assert [(e["value"], e["role"]) for e in found["entities"]] == [
+        (ME, "source"),
+        (THERE, "destination"),
+    ]
+    assert len(found["evidence"]) == 8
+
+
+def test_one_flow_of_many_packets() -> None:
+    big = {"traffic_packets_out": 500_000, "traffic_packets_in": 0, "traffic_bytes_out": 30_000_000}
+    events = [flow(0, THERE, 80, connection_info_protocol_name="udp", **big, traffic_bytes_in=0)]
+    assert told("ddos", events) == [("ddos.from", MEDIUM)]
+
+
+def test_who_is_flooded_is_a_target_and_accused_of_nothing() -> None:
+    events = [refused(n * 10, ME, 80, src=f"198.51.{n % 200}.{n % 97}") for n in range(5000)]
+    [found] = find("ddos", events)
+    assert (found["rule_uid"], found["severity_id"]) == ("ddos.to", MEDIUM)
+    assert found["entities"] == [{"type": "ip", "value": ME, "role": "target"}]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [flow(n * 20, THERE, 443) for n in range(3000)],
+        [refused(n * 200, THERE, 80) for n in range(3000)],
+        [flow(0, THERE, 443, traffic_packets_out=900_000, traffic_packets_in=400_000)],
+        [
+            flow(
+                0,
+                THERE,
+                443,
+                traffic_packets_out=90_000,
+                traffic_packets_in=10,
+                duration=60 * MINUTE,
+            )
+        ],
+    ],
+    ids=["answered", "slow", "upload", "long call"],
+)
+def test_busy_is_no_flood(events: list[Event]) -> None:
+    assert told("ddos", events) == []

@@ -1,0 +1,72 @@
+from typing import Any
+
+from labrys.detect.network.testing import DAY, HOUR, ME, MINUTE, THERE, Event, find, flow, told
+from labrys.ocsf.schema import Severity
+
+LOW, MEDIUM = int(Severity.LOW), int(Severity.MEDIUM)
+MB = 1_000_000
+
+
+def upload(when: float, size: float, dst: str = THERE, src: str = ME, **more: Any) -> Event:
+    sizes = {
+        "traffic_bytes_out": int(size),
+        "traffic_bytes_in": int(size / 50),
+        "duration": 300_000,
+    }
+    return flow(when, dst, 443, src, **{**sizes, "app_name": "ssl", **more})
+
+
+def past(days: int, src: str = ME, size: float = 8 * MB) -> list[Event]:
+    """Every day ten servers outside and one upload."""
+    return [
+        upload(day * DAY + n * HOUR, size if n == 0 else 20_000, f"198.51.{n}.7", src)
+        for day in range(days)
+        for n in range(10)
+    ]
+
+
+def test_more_than_ever_to_where_nobody_was() -> None:
+    [found] = find("exfil", [*past(6), upload(6 * DAY, 900 * MB)])
+    assert (found["rule_uid"], found["severity_id"]) == ("exfil.upload", MEDIUM)
+    assert [e["value"] for e in found["entities"]] == [ME, THERE]
+    said = {one["feature"]: one["value"] for one in found["reasons"]}
+    assert said["sent"] == "900.0 MB in 1 flows"
+    assert said["own past"].startswith("112.5 times the most of 6 earlier days")
+
+
+def test_more_than_all_peers_on_the_first_day() -> None:
+    peers = [e for n in range(8) for e in past(1, f"10.0.0.{n + 20}")]
+    assert told("exfil", [*peers, *past(1), upload(9000, 900 * MB)]) == [("exfil.upload", MEDIUM)]
+
+
+def test_without_past_and_peers_it_is_no_alert() -> None:
+    assert {level for _, level in told("exfil", [*past(1), upload(HOUR, 2000 * MB)])} <= {LOW}
+
+
+def test_a_backup_every_day_is_usual() -> None:
+    daily = [upload(day * DAY, 700 * MB) for day in range(8)]
+    rows = find("exfil", [*past(8), *daily])
+    assert [r["severity_id"] for r in rows if r["time_start"] >= 1_700_006_400_000 + 4 * DAY] == []
+
+
+def test_calls_and_speed_tests_are_no_alert() -> None:
+    call = {"connection_info_protocol_name": "udp", "traffic_bytes_in": 80 * MB, "duration": HOUR}
+    assert told("exfil", [*past(6), upload(6 * DAY, 100 * MB, **call, app_name="")]) == []
+    tests = [
+        upload(6 * DAY + n * MINUTE, 30 * MB, f"192.0.2.{n}", duration=9_000) for n in range(5)
+    ]
+    assert {level for _, level in told("exfil", [*past(6), *tests])} <= {LOW}
+
+
+def test_pings_and_names_that_carry_data() -> None:
+    ping = {"connection_info_protocol_name": "icmp", "traffic_bytes_out": 5 * MB}
+    ping |= {"traffic_packets_out": 4000, "dst_endpoint_port": 0}
+    assert told("exfil", [*past(1), flow(0, **ping)]) == [("exfil.carrier", MEDIUM)]
+    names = {"connection_info_protocol_name": "udp", "traffic_bytes_out": 40 * MB}
+    assert told("exfil", [*past(1), flow(0, port=53, **names)]) == [("exfil.carrier", MEDIUM)]
+    small = {"connection_info_protocol_name": "icmp", "traffic_bytes_out": 60_000}
+    assert told("exfil", [*past(1), flow(0, **small)]) == []
+
+
+def test_uploads_inside_are_no_matter() -> None:
+    assert told("exfil", [*past(6), upload(6 * DAY, 900 * MB, "10.0.0.9")]) == []

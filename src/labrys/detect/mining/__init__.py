@@ -1,0 +1,1 @@
+"""Finds coin mining: long flows of little and even traffic to the ports and names of pools."""

@@ -1,0 +1,1 @@
+"""Judges what loading a pickled model would look up and call."""

@@ -1,0 +1,1 @@
+"""What a conversation says in one application protocol: bytes → records."""

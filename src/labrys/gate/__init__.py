@@ -1,0 +1,1 @@
+"""Mail at the gate: messages are judged while the mail server still holds them."""

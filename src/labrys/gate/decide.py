@@ -1,0 +1,90 @@
+"""Judges a message, decides by the policy, and remembers what was not simply let through."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from labrys.gate.judge import Judgement
+from labrys.gate.milter import Envelope
+from labrys.gate.policy import Action, Policy
+from labrys.gate.reports import Reported
+from labrys.gate.store import Report, Store, now
+from labrys.gate.workers import Workers
+
+REPORTED: Final = "reported"
+"""Folder, in that of the gate, of the messages that people reported."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """What all connections share. `folder` holds the ledger and what was reported."""
+
+    workers: Workers
+    policy: Policy
+    store: Store
+    folder: Path
+    host: str
+    seen: Counter[str] = field(default_factory=Counter)
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while no message is being judged."""
+    _busy: int = 0
+    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+    def __post_init__(self) -> None:
+        self.quiet.set()
+
+    async def decide(self, content: bytes, envelope: Envelope) -> tuple[Judgement | None, Action]:
+        """Judge a message, remember it if it is not simply let through, and say what to do."""
+        self._busy += 1
+        self.quiet.clear()
+        try:
+            return await self._decided(content, envelope)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self.quiet.set()
+
+    async def _decided(self, content: bytes, envelope: Envelope) -> tuple[Judgement | None, Action]:
+        judged = await self.workers.judge(content)
+        action = self.policy.action(judged)
+        self.seen[str(action)] += 1
+        self.seen["messages"] += 1
+        self.seen["not judged"] += judged is None
+        if action != Action.ACCEPT:
+            try:
+                await self._off(lambda: self.store.keep(judged, action, envelope))
+            except Exception:  # a full disk must not stop the mail, only be counted
+                self.seen["not written down"] += 1
+        return judged, action
+
+    async def report(self, said: Reported, label: str, reporter: str) -> bool:
+        """Keep what somebody says of a message; False where nobody says what it is."""
+        wanted = said.label or ("spam" if label == "spam" else "ham" if label == "ham" else None)
+        if wanted is None:
+            return False
+        judged = await self.workers.judge(said.content)
+        made = Report(
+            digest=said.digest,
+            label=wanted,
+            reporter=reporter[:200],
+            time=now(),
+            severity=judged.severity if judged is not None else 0,
+        )
+
+        def write() -> None:
+            kept = self.folder / REPORTED
+            kept.mkdir(mode=0o700, exist_ok=True)
+            (kept / f"{said.digest}.eml").write_bytes(said.content)
+            self.store.report(made)
+
+        await self._off(write)
+        self.seen["reports"] += 1
+        return True
+
+    async def _off(self, write: Callable[[], None]) -> None:
+        """Write elsewhere: a disk that is slow must not keep other connections waiting."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, write)

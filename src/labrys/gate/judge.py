@@ -1,0 +1,140 @@
+"""Judges messages as they came, with the same reader, rules and detectors as a scan."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from labrys.detect.contract import RowDetector
+from labrys.evidence.mail.mime import parse
+from labrys.evidence.mail.rows import add
+from labrys.evidence.records import MULTI, Records, Source
+from labrys.scan.coalesce import Coalescer
+
+LARGEST: Final = 32 << 20
+"""Bytes of a message that are read at the gate."""
+_ID: Final = 20
+"""So much of a message's digest begins the `_id` of each of its rows (`evidence.records`)."""
+_MOST_REASONS: Final = 12
+_MOST_TEXT: Final = 300
+_MARK: Final = f"message more than {LARGEST} bytes long: the rest of it was not read"
+
+
+class Reason(msgspec.Struct, frozen=True, array_like=True):
+    """One finding in a message: which rule or model, how bad, how sure, and what it saw."""
+
+    rule: str
+    title: str
+    severity: int
+    confidence: int
+    techniques: tuple[str, ...]
+    seen: tuple[str, ...]
+
+
+class Judgement(msgspec.Struct, frozen=True, array_like=True):
+    """What the gate knows of a message.
+
+    `severity` (OCSF `severity_id`, 0 for nothing found) and `confidence` are those of the worst
+    finding; `problems` say what could not be read: then "nothing found" means nothing.
+    """
+
+    digest: str
+    severity: int = 0
+    confidence: int = 0
+    reasons: tuple[Reason, ...] = ()
+    problems: tuple[str, ...] = ()
+    subject: str = ""
+    sender: str = ""
+
+    @property
+    def title(self) -> str:
+        """The worst finding in a few words, empty where there is none."""
+        return self.reasons[0].title if self.reasons else ""
+
+
+class Judge:
+    """Row detectors, ready to judge."""
+
+    def __init__(self, detectors: Sequence[RowDetector]) -> None:
+        self._detectors = tuple(detectors)
+
+    def judge(self, messages: Sequence[bytes]) -> list[Judgement]:
+        """A judgement for each message; together they cost less than one by one. Never raises
+        because of what a message holds."""
+        digests = [hashlib.sha256(each).hexdigest() for each in messages]
+        gathered, said = Coalescer(), {}
+        for digest, content in dict(zip(digests, messages, strict=True)).items():
+            said[digest] = _read(digest, content, gathered)
+        found: dict[str, list[dict[str, Any]]] = {digest: [] for digest in said}
+        whole = {digest[:_ID]: digest for digest in said}
+        for shape, table in gathered.take():
+            for finding in self._findings(shape, table):
+                # A message inside another one counts for that around it.
+                owner = whole.get(finding["evidence"][0]["_id"][:_ID])
+                if owner is not None:
+                    found[owner].append(finding)
+        made = {digest: _judgement(digest, said[digest], found[digest]) for digest in said}
+        return [made[digest] for digest in digests]
+
+    def _findings(self, shape: str, table: pa.Table) -> Iterable[dict[str, Any]]:
+        for detector in self._detectors:
+            rows = detector.detect(shape, table)
+            if rows.num_rows:
+                # Matches that are kept for correlations are no findings of their own.
+                yield from (
+                    row for row in rows.to_pylist() if row["detector"] in _for_people(detector)
+                )
+
+
+def _for_people(detector: RowDetector) -> tuple[str, ...]:
+    return tuple(name for name in detector.emits if not name.endswith(".match"))
+
+
+def _read(digest: str, content: bytes, gathered: Coalescer) -> dict[str, Any]:
+    """Keep the rows of a message; what its own row says of it."""
+    records = Records(Source(Path("-"), "message", digest, len(content)))
+    kept = content[:LARGEST]
+    add(records, parse(kept, 0, len(kept)), 0)
+    said: dict[str, Any] = {"problems": [_MARK] if len(kept) < len(content) else []}
+    for shape, batch in records.drain():
+        if shape == "mail.message":
+            first = batch.slice(0, 1).to_pylist()[0]
+            said |= {name: first.get(name) or "" for name in ("subject", "from_address")}
+            if "problems" in batch.schema.names:
+                cells = batch.column("problems").drop_null().to_pylist()
+                said["problems"] += [each for cell in cells for each in cell.split(MULTI)]
+        gathered.add(shape, batch)
+    return said
+
+
+def _judgement(digest: str, said: dict[str, Any], found: list[dict[str, Any]]) -> Judgement:
+    by_rule: dict[str, dict[str, Any]] = {}
+    for finding in sorted(
+        found, key=lambda row: (-row["severity_id"], -row["confidence"], row["uid"])
+    ):
+        by_rule.setdefault(finding["rule_uid"], finding)
+    reasons = tuple(_reason(row) for row in list(by_rule.values())[:_MOST_REASONS])
+    return Judgement(
+        digest=digest,
+        severity=reasons[0].severity if reasons else 0,
+        confidence=reasons[0].confidence if reasons else 0,
+        reasons=reasons,
+        problems=tuple(dict.fromkeys(said["problems"])),
+        subject=said.get("subject", "")[:_MOST_TEXT],
+        sender=said.get("from_address", "")[:_MOST_TEXT],
+    )
+
+
+def _reason(row: dict[str, Any]) -> Reason:
+    seen = (f"{each['feature']}: {each['value']}"[:_MOST_TEXT] for each in row["reasons"] or ())
+    return Reason(
+        rule=row["rule_uid"],
+        title=row["title"],
+        severity=row["severity_id"],
+        confidence=row["confidence"],
+        techniques=tuple(row["techniques"] or ()),
+        seen=tuple(seen)[:_MOST_REASONS],
+    )

@@ -1,0 +1,114 @@
+"""What people say of messages, read from the reports they send, and which of it may teach a model.
+
+A report is a mail with the message in it as it was (forwarded as attachment), or an ARF complaint.
+The original header stays. Whoever can report can also teach: so what contradicts itself, floods, or
+asks to take an attack for ordinary mail waits for a person.
+
+Sources: RFC 5965 (ARF), RFC 6430 (`not-spam`), RFC 2046 5.2.1 (message/rfc822).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from labrys.evidence.mail.mime import Message, Part, headers_of, parse
+from labrys.evidence.mail.transfer import Decoder
+from labrys.gate.store import Label, Report
+from labrys.ocsf.schema import Severity
+
+_LARGEST: Final = 32 << 20
+_MOST: Final = 50
+_HELD: Final = frozenset(("message/rfc822", "message/global"))
+_FEEDBACK: Final = "message/feedback-report"
+_HAM: Final = frozenset(("not-spam",))
+_ENOUGH: Final = 20
+"""From so many reports on, none may come for the greater part from one person."""
+_SHARE: Final = 0.34
+_COPIES: Final = 3
+"""Of near copies, so many teach; the others teach nothing new, only weigh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A message out of a report; `label` where the report itself says what it is."""
+
+    content: bytes
+    label: Label | None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the message as it was reported."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def messages(report: bytes) -> list[Reported]:
+    """The messages in a report, at most 50; none where nothing is forwarded as it was."""
+    read = parse(report[:_LARGEST], 0, min(len(report), _LARGEST))
+    label = _feedback(read)
+    found = (_content(part) for part in read.parts if part.kind in _HELD)
+    return [Reported(content, label) for content in list(found)[:_MOST] if content.strip()]
+
+
+def _feedback(read: Message) -> Label | None:
+    for part in read.parts:
+        if part.kind == _FEEDBACK:
+            said = headers_of(_content(part)[:10_000] + b"\r\n").text("feedback-type") or ""
+            return "ham" if said.strip().lower() in _HAM else "spam"
+    return None
+
+
+def _content(part: Part) -> bytes:
+    return Decoder(part.buffer, part.start, part.end, part.encoding).head(_LARGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A report, and why it must not teach yet (empty: it may)."""
+
+    report: Report
+    doubt: str = ""
+
+
+def checked(reports: Sequence[Report]) -> Iterator[Checked]:
+    """Every report with the doubts about it, in their order."""
+    labels: dict[str, set[str]] = {}
+    for each in reports:
+        labels.setdefault(each.digest, set()).add(each.label)
+    by_reporter = Counter(each.reporter for each in reports)
+    most = max(1, int(_SHARE * len(reports))) if len(reports) >= _ENOUGH else len(reports)
+    taken: Counter[str] = Counter()
+    copies: Counter[str] = Counter()
+    for each in reports:
+        taken[each.reporter] += 1
+        alike = f"{each.label}:{each.signature or each.digest}"
+        copies[alike] += 1
+        if len(labels[each.digest]) > 1:
+            yield Checked(each, "people disagree about it")
+        elif each.label == "ham" and each.severity >= Severity.HIGH:
+            yield Checked(each, "reported as ordinary, but judged an attack: look at it first")
+        elif by_reporter[each.reporter] > most and taken[each.reporter] > most:
+            yield Checked(each, "more than a third of all reports are of this person")
+        elif copies[alike] > _COPIES:
+            yield Checked(each, "one more copy of what was reported already")
+        else:
+            yield Checked(each)
+
+
+def export(folder: Path, kept: Path, reports: Sequence[Report]) -> tuple[int, int]:
+    """Copy the reported messages that may teach from `kept` to `folder`/spam and /ham.
+
+    Returns how many there are of each; what waits for a person is left out.
+    """
+    counts = {"spam": 0, "ham": 0}
+    for label in counts:
+        (folder / label).mkdir(parents=True, exist_ok=True)
+    for each in checked(reports):
+        source = kept / f"{each.report.digest}.eml"
+        if not each.doubt and source.is_file():
+            target = folder / each.report.label / source.name
+            target.write_bytes(source.read_bytes())
+            counts[each.report.label] += 1
+    return counts["spam"], counts["ham"]
