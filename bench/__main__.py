@@ -30,6 +30,7 @@ NAMES: Final = (
     "spark_standalone",
     "triage_alerts",
     "triage_million",
+    "watch_latency",
     "mail_gate",
     "models",
 )

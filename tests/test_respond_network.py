@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from command import COMMAND, environment, labrys
+from command import COMMAND, environment, labrys, sources
 from labrys.respond.guards import names
 from labrys.respond.ledger import Block, now
 from labrys.respond.lists import files
@@ -144,6 +145,89 @@ def test_the_file_loads_over_itself_leaves_others_alone_and_ends_by_time(
     assert inside(ours, ["nft", "-f", tmp_path / "labrys-undo.nft"]).returncode == 0
     assert calls(ours, outside, "2001:db8::1", ATTACKER6)
     assert inside(ours, ["nft", "list", "tables"]).stdout == "table inet theirs\n"
+
+
+AUTH = "Nov 17 10:00:%02d web1 sshd[7]: Accepted password for intruder from %s port 4000 ssh2\n"
+RULE = """
+title: The intruder is here
+id: 0f0e3a52-6f2e-4c58-9a57-1f6a3f2f0a12
+author: tester
+logsource: {product: linux, service: sshd}
+detection:
+  seen: {message|contains: 'password for intruder'}
+  condition: seen
+level: high
+"""
+
+
+@with_nft
+def test_a_watch_blocks_whom_it_sees_within_seconds(
+    network: tuple[str, str], tmp_path: Path
+) -> None:
+    ours, outside = network
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.yml").write_text(RULE)
+    (tmp_path / "allow").write_text(f"{OTHER}\n")
+    log = tmp_path / "auth.log"
+    log.write_text("Nov 17 09:59:59 web1 sshd[7]: Server listening on 0.0.0.0 port 22.\n")
+    words = ["watch", log, "--lake", tmp_path / "case", "-r", tmp_path / "rules"]
+    words += ["--only", "sigma", "--no-own-rules", "--allow", tmp_path / "allow"]
+    words += ["--respond", "block", "--connector", "nftables", "--yes", "--ttl", "1h"]
+    env = [f"{k}={v}" for k, v in environment().items() if "\n" not in v]
+    command = ["ip", "netns", "exec", ours, "env", *env, *COMMAND, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            time.sleep(3)
+            assert calls(outside, ours, ATTACKER, "203.0.113.1")
+            with log.open("a") as stream:
+                stream.write(AUTH % (1, ATTACKER) + AUTH % (2, OTHER) + AUTH % (3, "10.0.0.9"))
+            end = time.monotonic() + 20
+            while calls(outside, ours, ATTACKER, "203.0.113.1") and time.monotonic() < end:
+                time.sleep(0.2)
+            assert not calls(outside, ours, ATTACKER, "203.0.113.1")
+            assert calls(outside, ours, OTHER, "203.0.113.1"), "on the allow list"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    assert out.decode().count("The intruder is here on web1 [") == 3
+    assert f"blocked ip {ATTACKER}" in err.decode()
+    assert f"not blocked: ip {OTHER}: on the allow list" in err.decode()
+    assert "not blocked: ip 10.0.0.9: private" in err.decode()
+    respond(ours, tmp_path / "case", "undo", "--all", "--connector", "nftables", "--yes")
+    assert calls(outside, ours, ATTACKER, "203.0.113.1")
+
+
+CAPTURE = lacking("ping") or ("" if lacking("dumpcap") == "" else lacking("tcpdump"))
+
+
+@pytest.mark.skipif(bool(CAPTURE), reason=CAPTURE or "there is a capture program")
+def test_an_interface_is_captured_into_parts_that_are_read(tmp_path: Path) -> None:
+    with namespaces(1) as (name,):
+        env = [f"{k}={v}" for k, v in environment().items() if "\n" not in v]
+        words = ["watch", "--interface", "lo", "--lake", str(tmp_path / "case"), "--only", "sigma"]
+        command = ["ip", "netns", "exec", name, "env", *env, *COMMAND, *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                time.sleep(2)
+                assert inside(name, ["ping", "-c", "5", "-i", "0.3", "127.0.0.1"]).returncode == 0
+                end = time.monotonic() + 30
+                while not captured(tmp_path / "case") and time.monotonic() < end:
+                    time.sleep(0.3)
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
+    assert process.returncode in (0, 1), err
+    assert captured(tmp_path / "case"), err
+
+
+def captured(case: Path) -> list[str]:
+    """The parts of the capture that a reader has been asked to read."""
+    if not (case / "ledger.sqlite").exists():
+        return []
+    return [name for name in sources(case) if "/inbox/capture/" in name]
 
 
 UPSTREAM = """\

@@ -141,6 +141,10 @@ class Case:
         """Every content that was read from a file, oldest first."""
         return self._ledger.by_path(text(str(path.absolute())))
 
+    def read_as(self, name: str) -> list[SourceRow]:
+        """Every content that was read under a name."""
+        return self._ledger.by_name(name)
+
     def named(self, digest: str) -> str:
         """The name under which the case has a content."""
         return next((row.name for row in self._ledger.by_digest(digest)), "")
@@ -173,14 +177,20 @@ class Case:
         self._segments.update((each.id, each) for each in new)
         return new
 
-    def put_findings(self, segment: Segment | None, result: Result) -> None:
-        """Set what a detector finds in a segment, or (None) in the whole lake as it is now."""
+    def put_findings(
+        self, segment: Segment | None, result: Result, generation: int | None = None
+    ) -> None:
+        """Set what a detector finds in a segment, or (None) in the whole lake as it is now.
+
+        `generation`: in the lake as it was when `generation()` was that.
+        """
         self._must_write()
         replaced = self._ledger.found()
         file = self._write_findings(result.table)
         number = segment.id if segment else 0
         rows = result.table.num_rows
-        self._ledger.record((), (), [Found(number, result.detector, result.digest, file, rows, 0)])
+        found = Found(number, result.detector, result.digest, file, rows, generation or 0)
+        self._ledger.record((), (), [found])
         self._drop(replaced)
 
     def compact(self, least: int) -> int:

@@ -137,6 +137,10 @@ class Ledger:
         """The sources that were read from an absolute path."""
         return self._sources("WHERE path = ? AND path <> '' ORDER BY rowid", path)
 
+    def by_name(self, name: str) -> list[SourceRow]:
+        """The sources that were read under a name."""
+        return self._sources("WHERE name = ? ORDER BY rowid", name)
+
     def by_digest(self, digest: str) -> list[SourceRow]:
         """The sources with the given content."""
         return self._sources("WHERE digest = ? ORDER BY rowid", digest)
@@ -174,7 +178,8 @@ class Ledger:
     ) -> list[int]:
         """Make segments, findings and reading progress part of the case, all or none.
 
-        A `Found.segment` below 0 means the new segment number `-segment - 1` of this call.
+        A `Found.segment` below 0 means the new segment number `-segment - 1` of this call; a
+        `Found.generation` of 0 the one after it.
         """
         numbers = []
         with self._db:
@@ -190,7 +195,10 @@ class Ledger:
                 segment = numbers[-item.segment - 1] if item.segment < 0 else item.segment
                 self._db.execute(
                     "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)",
-                    (segment, item.detector, item.digest, item.file, item.rows, generation),
+                    (
+                        *(segment, item.detector, item.digest, item.file, item.rows),
+                        item.generation or generation,
+                    ),
                 )
         return numbers
 
@@ -252,9 +260,8 @@ class Ledger:
     def _put_source(self, source: SourceRow) -> None:
         if source.state == "growing":
             self._db.execute(
-                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?"
-                " AND inode = ? AND size <= ?",
-                (source.name, source.digest, source.inode, source.size),
+                "DELETE FROM sources WHERE name = ? AND state = 'growing' AND digest <> ?",
+                (source.name, source.digest),
             )
         have = self._db.execute(
             "SELECT state FROM sources WHERE name = ? AND digest = ?", (source.name, source.digest)

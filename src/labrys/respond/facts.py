@@ -1,6 +1,6 @@
 """What the evidence says of candidates: whether they are our own, and how many of ours use them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,9 +11,19 @@ from labrys.respond.indicators import address, inside
 
 _CLIENT: Final = ("src_endpoint_ip", "device_hostname", "_host")
 _TRAFFIC: Final = (
-    *("network_activity", "http_activity", "ssh_activity", "rdp_activity", "smb_activity"),
-    *("ftp_activity", "tunnel_activity", "dns_activity", "authentication"),
+    ("network_activity", ""),
+    ("http_activity", "http_request_url_hostname"),
+    ("ssh_activity", ""),
+    ("rdp_activity", ""),
+    ("smb_activity", ""),
+    ("ftp_activity", ""),
+    ("tunnel_activity", ""),
+    ("dns_activity", "query_hostname"),
+    ("authentication", ""),
 )
+"""Views of who talked to whom, and the column of a name that was asked for."""
+_DNS: Final = 53
+_ROWS: Final = 300_000
 _LOGON_PORTS: Final = (88, 389, 464, 636, 3268)
 """Kerberos, LDAP and the global catalogue: who serves these is a domain controller."""
 MOST: Final = 5_000
@@ -46,30 +56,24 @@ def facts(case: Case, addresses: Sequence[str], domains: Sequence[str]) -> Facts
         resolvers: dict[str, int] = {}
         clients: dict[str, set[str]] = {}
         hosts: set[str] = set()
-        for view in _TRAFFIC:
-            hosts |= _clients(engine, view)
-            for value, client, port in _pairs(engine, view, "dst_endpoint_ip", known):
-                clients.setdefault(value, set()).add(client)
-                if port in _LOGON_PORTS and inside_client(client):
+        for view, column in _TRAFFIC:
+            for client, value, name, port in _traffic(engine, view, column, known, names):
+                hosts.add(client)
+                for each in (value, name):
+                    if each is not None:
+                        clients.setdefault(each, set()).add(client)
+                if value is not None and port in _LOGON_PORTS and inside_client(client):
                     own[value] = "our hosts log on at it (a domain controller)"
-                if port == 53 or view == "dns_activity":
+                if value is not None and (port == _DNS or view == "dns_activity"):
                     resolvers[value] = len(clients[value])
-        for view, column in (
-            ("dns_activity", "query_hostname"),
-            ("http_activity", "http_request_url_hostname"),
-        ):
-            for value, client, _ in _pairs(engine, view, column, names):
-                clients.setdefault(value, set()).add(client)
-        for value in known:
-            strangers = sum(not inside_client(client) for client in clients.get(value, ()))
-            if strangers >= _MANY_STRANGERS:
-                own.setdefault(
-                    value, f"{strangers} addresses from outside call it: a server of ours"
-                )
-        mine = {value: sum(map(inside_client, who)) for value, who in clients.items()}
-        return Facts(own, mine, resolvers, len(hosts), unknown)
     finally:
         engine.close()
+    for value in known:
+        strangers = sum(not inside_client(client) for client in clients.get(value, ()))
+        if strangers >= _MANY_STRANGERS:
+            own.setdefault(value, f"{strangers} addresses from outside call it: a server of ours")
+    mine = {value: sum(map(inside_client, who)) for value, who in clients.items()}
+    return Facts(own, mine, resolvers, sum(map(inside_client, hosts)), unknown)
 
 
 _MANY_STRANGERS: Final = 10
@@ -98,37 +102,35 @@ def _devices(engine: Engine, values: Sequence[str]) -> set[str]:
     return found
 
 
-def _clients(engine: Engine, view: str) -> set[str]:
-    """The first many of our own hosts that appear in a view as those who ask."""
-    columns = _columns(engine, view, _CLIENT)
-    if not columns:
-        return set()
-    sql = f"SELECT DISTINCT coalesce({', '.join(columns)}) AS client FROM {view} LIMIT 100000"  # noqa: S608 our own names
-    found = engine.sql(sql).read_all()["client"].to_pylist()
-    return {client for client in found if client and inside_client(client)}
-
-
-def _pairs(
-    engine: Engine, view: str, column: str, values: Sequence[str]
-) -> Iterable[tuple[str, str, int | None]]:
-    """(value, client, port) of who used the values."""
+def _traffic(
+    engine: Engine, view: str, column: str, addresses: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[str, str | None, str | None, int | None]]:
+    """(client, address, name, port) of who is there at all, and of who used the values."""
     who = _columns(engine, view, _CLIENT)
-    if not values or not who or not _columns(engine, view, [column]):
-        return []
-    port = "dst_endpoint_port" if _columns(engine, view, ["dst_endpoint_port"]) else "NULL"
+    if not who:
+        return
+    columns = set(_columns(engine, view, ("dst_endpoint_ip", column, "dst_endpoint_port")))
+    address = _one_of("dst_endpoint_ip", columns, addresses)
+    name = _one_of(column, columns, names)
+    port = "NULL"
+    if "dst_endpoint_port" in columns and address != "NULL":
+        port = f"CASE WHEN {address} IS NOT NULL THEN dst_endpoint_port END"
     sql = (
-        f"SELECT DISTINCT lower({column}) AS value, coalesce({', '.join(who)}) AS client, "  # noqa: S608 quoted
-        f"CAST({port} AS BIGINT) AS port FROM {view} "
-        f"WHERE lower({column}) IN ({_listed(values)}) LIMIT 200000"
+        f"SELECT DISTINCT coalesce({', '.join(who)}) AS client, {address} AS address, "  # noqa: S608 quoted
+        f"{name} AS name, CAST({port} AS BIGINT) AS port FROM {view} LIMIT {_ROWS}"
     )
     rows = engine.sql(sql).read_all()
-    return [
-        (value, client, port)
-        for value, client, port in zip(
-            *(rows[n].to_pylist() for n in rows.column_names), strict=True
-        )
-        if client
-    ]
+    columns_of = (rows[each].to_pylist() for each in ("client", "address", "name", "port"))
+    for client, value, named, number in zip(*columns_of, strict=True):
+        if client:
+            yield client, value, named, number
+
+
+def _one_of(column: str, columns: Container[str], values: Sequence[str]) -> str:
+    """A column where it has one of the values, null elsewhere."""
+    if column not in columns or not values:
+        return "NULL"
+    return f"CASE WHEN lower({column}) IN ({_listed(values)}) THEN lower({column}) END"
 
 
 def _listed(values: Iterable[str]) -> str:

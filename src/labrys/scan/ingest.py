@@ -173,9 +173,8 @@ class Session:
         self._files[row.name] = row
         if growing:
             self._plain.add(row.name)
-            before = self._growing.pop(row.name, None) if anew else None
-            if before is not None and before.state == "growing":  # that content is complete
-                self._changed[before.name, before.digest] = replace(before, state="done")
+            if anew:
+                self._growing.pop(row.name, None)
             self._growing.setdefault(row.name, row)
         else:
             self._plain.discard(row.name)
@@ -241,6 +240,8 @@ class Session:
         if grown.reason:
             said = f"{grown.reason} (first at offset {grown.offset})"
             problems = problems if len(problems) >= _MOST_SAID else (*problems, said)
+        if before.state != "growing" and (old := self._last_content(grown)) is not None:
+            self._changed[old.name, old.digest] = replace(old, state="done")
         self._growing[grown.name] = row = replace(
             file,
             size=grown.end,
@@ -258,6 +259,14 @@ class Session:
             if key[0] != row.name or each.state != "growing"
         }
         self._changed[row.name, row.digest] = row
+
+    def _last_content(self, grown: Grown) -> SourceRow | None:
+        """What a growing file was read as before, if its content is another one now."""
+        waiting = [row for row in self._changed.values() if row.name == grown.name]
+        rows = [
+            row for row in (*self._case.read_as(grown.name), *waiting) if row.state == "growing"
+        ]
+        return rows[-1] if rows and rows[-1].digest != grown.digest else None
 
     def _progress(self, progress: Progress) -> None:
         row = self._open.get(progress.name)

@@ -1,7 +1,7 @@
 """The watch itself: look, read what has grown, search it, tell; now and then correlate and join.
 
 One loop in one thread. Rows are searched as soon as they have come; detectors over windows,
-correlations and incidents follow at intervals, and only if something has changed. Nothing is asked
+correlations and incidents follow at intervals, beside the loop, and only if something has changed. Nothing is asked
 of a worker while what it read before has not been taken in, so that a flood of evidence waits in
 its files and not in memory.
 """
@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,12 +22,13 @@ from labrys.evidence.growth import CHAIN, MOST, Known
 from labrys.evidence.unpack.limits import Problem
 from labrys.evidence.unpack.walk import text
 from labrys.lake.case import Case, Result
-from labrys.lake.ledger import SourceRow
+from labrys.lake.ledger import Segment, SourceRow
 from labrys.scan.ingest import CONTAINER, Session, Watcher, grown_before, own_names, writing
 from labrys.scan.pool import Pool
 from labrys.scan.run import Equipment, Options, Scan, concluded, detect_rest
 from labrys.scan.wire import Offer, Round, Whole
 from labrys.scan.worker import Bounds, Task
+from labrys.watch.aside import Aside, Beside
 from labrys.watch.files import File, Files
 from labrys.watch.source import Fed
 
@@ -79,6 +81,16 @@ class _Due:
         self.at = time.monotonic() + max(self.every, seconds * (_SHARE - 1))
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What windows and correlations found in the case as it was at a generation."""
+
+    generation: int
+    put: tuple[tuple[Segment | None, Result], ...]
+    notes: tuple[str, ...]
+    begun: float
+
+
 @dataclass
 class Watch:
     """One watch over paths into a case; `stop` is asked in each round whether to end."""
@@ -104,7 +116,8 @@ class Watch:
         self._join = _Due(self.pace.every)
         self._gathered = 0.0
         self._read: list[File] = []
-        self._joined: tuple[int, ...] | None = None
+        self._joined = 0
+        self._beside = Beside(self.case.path)
 
     def run(self) -> Scan:
         """Watch until told to stop; what the case then holds."""
@@ -113,6 +126,8 @@ class Watch:
         bounds = Bounds(self.case.spool, reading.limits, reading.memory)
         pool = Pool(max(1, reading.jobs), bounds, reading.stall_seconds)
         try:
+            if self.fed is not None:
+                self.fed.begin()
             while not self.stop():
                 self._round(pool)
                 ended = self.fed is not None and self.fed.ended and not self.options.paths[1:]
@@ -122,6 +137,7 @@ class Watch:
                     break
             self._flush()
         finally:
+            self._beside.close()
             pool.close()
             self._files.close()
         return self._conclude(begun)
@@ -136,8 +152,7 @@ class Watch:
             not self._asked or time.monotonic() - self._gathered > _GATHER
         ):
             self._flush()
-        if time.monotonic() >= self._join.at and not self._behind():
-            self._tend()
+        self._tend()
 
     def _behind(self) -> bool:
         """Whether evidence waits to be read: joining can wait, but not for ever."""
@@ -192,11 +207,10 @@ class Watch:
                 whole += 1
             known: tuple[Known, ...] = ()
             if file.way == "known":
-                known = self._own(file)
                 file.again()
             if file.read == 0:
                 before = grown_before(self.case) if before is None else before
-                known += before
+                known = (*before, *self._own(file))
             self._asked[file.name] = file
             self._queue.append(self._task(file, known, ending=ending))
 
@@ -296,16 +310,41 @@ class Watch:
         return found if not masks else found.filter(pa.array(~np.logical_or.reduce(masks)))
 
     def _tend(self) -> None:
-        """What takes longer: windows, correlations, incidents; and small segments put together."""
-        begun = time.monotonic()
-        state = (len(self.case.segments()), self.case.generation())
-        if state != self._joined:
-            self._conclude((begun, 0.0))
+        """What takes longer, beside reading: windows and correlations, then triage, then order."""
+        if self._beside.running:
+            return
+        if (found := self._beside.result(_Found)) is not None:
+            with writing(self.case):
+                for segment, result in found.put:
+                    self.case.put_findings(segment, result, found.generation)
+            self._beside.start(partial(self._triaged, found))
+        elif (made := self._beside.result(Scan)) is not None:
+            self.listener.incidents(made)
+            same = self.case.generation() == self._joined
             self.case.compact(_SMALL)
-            self._joined = (len(self.case.segments()), self.case.generation())
-        if self.expire is not None:
-            self.expire()
-        self._join.done(time.monotonic() - begun)
+            self._joined = self.case.generation() if same else self._joined
+            if self.expire is not None:
+                self.expire()
+            self._join.done(made.seconds)
+        elif time.monotonic() >= self._join.at and not self._behind():
+            generation = self.case.generation()
+            if generation != self._joined:
+                self._joined = generation
+                self._beside.start(self._correlated)
+            else:
+                self._join.done(0)
+
+    def _correlated(self, case: Aside) -> "_Found":
+        """What windows and correlations come to; nothing is written."""
+        begun = time.monotonic()
+        generation = case.generation()
+        notes = tuple(detect_rest(case, self.tools, self.options, self.watcher))
+        return _Found(generation, tuple(case.put), notes, begun)
+
+    def _triaged(self, found: "_Found", case: Aside) -> Scan:
+        begun = (found.begun, 0.0)
+        names = frozenset(self._session.names)
+        return concluded(case, self.tools, names, found.notes, begun, self.options)
 
     def _conclude(self, begun: tuple[float, float]) -> Scan:
         with writing(self.case):

@@ -46,10 +46,14 @@ class Fed:
         return fed and not alive and (self._process is None or self._process.poll() is not None)
 
     def standard_input(self, stream: BinaryIO) -> None:
-        """Take in a stream, in the background."""
+        """Take in a stream, in the background, once `begin` is called."""
         folder = self._made("stdin")
         self._thread = threading.Thread(target=self._copy, args=(stream, folder), daemon=True)
-        self._thread.start()
+
+    def begin(self) -> None:
+        """Start what runs in the background: after whoever forks has forked."""
+        if self._thread is not None:
+            self._thread.start()
 
     def interface(self, name: str) -> None:
         """Capture packets with whichever program is installed. Raises `LabrysError`."""
