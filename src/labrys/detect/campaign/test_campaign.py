@@ -15,8 +15,6 @@ from labrys.detect.contract import WindowDetector
 from labrys.detect.registry import detectors
 from labrys.evidence.mail.alike import of_text
 from labrys.ocsf.schema import FINDING, Severity
-from labrys.triage import incidents
-from labrys.triage.testing import MACRO, finding, table
 
 SCHEMA_OF_VIEW = {
     "_id": "string",
@@ -145,25 +143,6 @@ def test_the_order_of_rows_does_not_matter(chance: Any) -> None:
     first = score(pa.Table.from_pylist(rows)).to_pylist()
     chance.shuffle(rows)
     assert score(pa.Table.from_pylist(rows)).to_pylist() == first
-
-
-def test_triage_makes_one_incident_of_the_copies_that_a_rule_found() -> None:
-    copies = [
-        finding(
-            MACRO,
-            1_794_900_000_000 + n * 3_600_000,
-            [
-                ("user", f"sender{n}@odd{n}.example", "source"),
-                ("user", f"person{n}@corp{n}.example", "destination"),
-                *(("campaign", key, "object") for key in of_text(LURE.format(f"person {n}", n))),
-            ],
-        )
-        for n in range(30)
-    ]
-    made = incidents(table(copies)).incidents.to_pylist()
-    assert [len(one["findings"]) for one in made] == [30]
-    assert "same mailing" in made[0]["links"][1]
-    assert "campaign" not in {one["type"] for one in made[0]["entities"]}
 
 
 def test_keys_of_texts() -> None:
