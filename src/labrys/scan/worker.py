@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -169,7 +169,7 @@ def _read_records(state: _State, source: Source, chosen: Format, skip: int) -> N
 
 
 def _batches(chosen: Format, source: Source) -> Iterator[tuple[str, pa.RecordBatch]]:
-    yield from chosen.read(source)
+    yield from chosen.read(replace(source, loose=True))
 
 
 def _first_reason(batch: pa.RecordBatch) -> tuple[str, int]:
