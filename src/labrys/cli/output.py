@@ -34,19 +34,25 @@ class Form(StrEnum):
     CSV = "csv"
     HTML = "html"
     STIX = "stix"
+    MISP = "misp"
     NAVIGATOR = "navigator"
     TIMESKETCH = "timesketch"
 
 
-_JSON: Final = (Form.NDJSON, Form.STIX, Form.NAVIGATOR, Form.TIMESKETCH)
+_JSON: Final = (Form.NDJSON, Form.STIX, Form.MISP, Form.NAVIGATOR, Form.TIMESKETCH)
 
 
 def report_of(case: "Case", scan: "Scan", form: Form) -> "Report":
-    """The contents of a report; the page also shows the fields of the records it refers to."""
-    from labrys.cli.records import evidence_fields
+    """The contents of a report; the page also shows the fields of the records it refers to, and
+    what is shared says of a message where its links lead."""
+    from labrys.cli.records import evidence_fields, message_fields
     from labrys.report.contents import Report
 
-    records = evidence_fields(case, scan) if form is Form.HTML else {}
+    records = {}
+    if form is Form.HTML:
+        records = evidence_fields(case, scan)
+    elif form in (Form.STIX, Form.MISP):
+        records = message_fields(case, scan)
     return Report.of(scan.findings, scan.triage, summary_of(scan), records)
 
 

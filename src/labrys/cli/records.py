@@ -1,6 +1,6 @@
 """Fetches the records that incidents rest on, so that a report can show what they say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -10,32 +10,47 @@ if TYPE_CHECKING:
 _MOST: Final = 4_000
 _LONGEST: Final = 2_000
 _MULTI: Final = "\x1e"
+_MESSAGE: Final = "mail.message"
 
 
 def evidence_fields(case: "Case", scan: "Scan") -> dict[str, Mapping[str, str]]:
     """Record id → its fields, of the first records of every incident, worst incidents first."""
+    return {
+        uid: {name: value.replace(_MULTI, " | ")[:_LONGEST] for name, value in row.items()}
+        for uid, row in _rows(case, scan)
+    }
+
+
+def message_fields(case: "Case", scan: "Scan") -> dict[str, Mapping[str, str]]:
+    """The same of messages only, whole and with their several values apart."""
+    return dict(_rows(case, scan, _MESSAGE))
+
+
+def _rows(case: "Case", scan: "Scan", only: str = "") -> Iterator[tuple[str, dict[str, str]]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    shapes = set(scan.findings["shape"].unique().to_pylist())
+    if only and only not in shapes and None not in shapes:
+        return
     wanted = _wanted(scan)
     if not wanted:
-        return {}
+        return
     ids = pa.array(sorted(wanted))
-    shapes = set(scan.findings["shape"].unique().to_pylist())
-    found: dict[str, Mapping[str, str]] = {}
     for segment in case.segments():
         for shape in segment.places:
-            if shape not in shapes and None not in shapes:
+            if (shape not in shapes and None not in shapes) or only not in ("", shape):
                 continue
             table = case.read(segment, shape)
-            rows = table.filter(pc.is_in(table["_id"], value_set=ids))
-            for row in rows.to_pylist():
-                found[row["_id"]] = {
-                    name: str(value).replace(_MULTI, " | ")[:_LONGEST]
-                    for name, value in row.items()
-                    if value is not None and name not in ("_id", "_source", "_offset")
-                }
-    return found
+            for row in table.filter(pc.is_in(table["_id"], value_set=ids)).to_pylist():
+                yield (
+                    row["_id"],
+                    {
+                        name: str(value)
+                        for name, value in row.items()
+                        if value is not None and name not in ("_id", "_source", "_offset")
+                    },
+                )
 
 
 def _wanted(scan: "Scan") -> set[str]:

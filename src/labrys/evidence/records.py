@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -41,7 +41,8 @@ class Source:
 
     `name` is the path as the user gave it, with `!/inner/path` for each archive opened on the way;
     `digest` the SHA-256 of its content in hex; `modified` its last change in epoch milliseconds
-    (a hint for year-less dates only, never trusted as evidence).
+    (a hint for year-less dates only, never trusted as evidence). `loose`: whoever reads it takes few
+    records as `Loose`, to make columns of those of many small files at once.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Source:
     digest: str
     size: int
     modified: int | None = None
+    loose: bool = False
 
     def open(self) -> BinaryIO:
         """The content from its first byte."""
@@ -165,8 +167,21 @@ class Records:
         return self._pending >= self._max_rows or self._size >= self._max_size
 
     def drain(self) -> Iterator[Shaped]:
-        """The events kept so far, as one record batch per shape; afterwards nothing is kept."""
+        """The events kept so far, as one record batch per shape; afterwards nothing is kept.
+
+        Of a source that is `loose` the few rows of a shape come as `Loose`.
+        """
         shapes, self._rows = self._rows, {}
+        if self._source.loose and not self._packed:
+            share = self._size // max(self._pending, 1)
+            for shape in [shape for shape in shapes if shape != UNPARSED]:
+                if rows := shapes.pop(shape):
+                    yield (
+                        shape,
+                        Loose(
+                            self._source.name, self._prefix, rows, self._fixed, share * len(rows)
+                        ),
+                    )
         for shape, rows in shapes.items():
             if rows:
                 self._pack(shape, rows)
@@ -186,30 +201,65 @@ class Records:
 
     def _pack(self, shape: str, rows: "list[_Row]") -> None:
         """Turn rows into columns: soon after they were read, while their values are at hand."""
-        numbers, times, offsets, hosts, fields, fixed = zip(*rows, strict=True)
-        prefix = self._prefix
-        texts: dict[str, Sequence[str | None]] = {
-            "_id": [f"{prefix}{number}" for number in numbers],
-            "_source": [self._source.name] * len(rows),
-            "_host": hosts,
-        }
-        packed: _Columns = {
-            "_id": _ABSENT,
-            "_time": pa.array([_int64(value) for value in times], pa.int64()),
-            "_source": _ABSENT,
-            "_offset": pa.array(offsets, pa.int64()),
-            "_host": _ABSENT,
-        }
-        values: dict[str, Sequence[Any]] = {}
-        if None not in fixed:
-            values = dict(zip(self._fixed, zip(*fixed, strict=True), strict=True))
-        elif self._fixed:  # some records give all of theirs by name
-            fields = tuple(map(self._by_name, fields, fixed))
-        packed.update(_columns(fields, self._names.setdefault(shape, {}), texts, values))
-        self._packed.setdefault(shape, []).append(packed)
+        part = Loose(self._source.name, self._prefix, rows, self._fixed)
+        names = self._names.setdefault(shape, {})
+        self._packed.setdefault(shape, []).append(_packed([part], names))
 
-    def _by_name(self, fields: Fields, fixed: Sequence[Any] | None) -> Fields:
-        return fields if fixed is None else {**dict(zip(self._fixed, fixed, strict=True)), **fields}
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """A few records of one shape of one source that are not columns yet; `size` about their bytes."""
+
+    source: str
+    prefix: str
+    rows: "list[_Row]"
+    fixed: tuple[str, ...] = ()
+    size: int = 0
+
+    @property
+    def num_rows(self) -> int:
+        """How many records."""
+        return len(self.rows)
+
+
+def together(parts: Sequence[Loose]) -> pa.RecordBatch:
+    """Records of one shape from several sources as one batch."""
+    columns = _packed(parts, {})
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _packed(parts: Sequence[Loose], names: dict[str, None]) -> "_Columns":
+    """The columns of records of one shape; `names` are those that its batch has so far."""
+    rows = parts[0].rows if len(parts) == 1 else list(chain.from_iterable(p.rows for p in parts))
+    numbers, times, offsets, hosts, fields, fixed = zip(*rows, strict=True)
+    if len(parts) == 1:
+        prefix = parts[0].prefix
+        ids = [f"{prefix}{number}" for number in numbers]
+        sources = [parts[0].source] * len(rows)
+    else:
+        ids = [f"{part.prefix}{row[0]}" for part in parts for row in part.rows]
+        sources = [part.source for part in parts for _ in part.rows]
+    texts: dict[str, Sequence[str | None]] = {"_id": ids, "_source": sources, "_host": hosts}
+    packed: _Columns = {
+        "_id": _ABSENT,
+        "_time": pa.array([_int64(value) for value in times], pa.int64()),
+        "_source": _ABSENT,
+        "_offset": pa.array(offsets, pa.int64()),
+        "_host": _ABSENT,
+    }
+    values: dict[str, Sequence[Any]] = {}
+    layouts = {part.fixed for part in parts}
+    if len(layouts) == 1 and None not in fixed:
+        values = dict(zip(parts[0].fixed, zip(*fixed, strict=True), strict=True))
+    elif any(layouts):  # some records give all of theirs by name
+        by_place = chain.from_iterable(repeat(part.fixed, len(part.rows)) for part in parts)
+        fields = tuple(map(_by_name, by_place, fields, fixed))
+    packed.update(_columns(fields, names, texts, values))
+    return packed
+
+
+def _by_name(names: tuple[str, ...], fields: Fields, fixed: Sequence[Any] | None) -> Fields:
+    return fields if fixed is None else {**dict(zip(names, fixed, strict=True)), **fields}
 
 
 MOST_SHAPES: Final = 4096

@@ -40,6 +40,7 @@ ENTITY_TYPES: Final = (
     "user_agent",
     "resource",
     "message",
+    "campaign",
 )
 """What an entity can be; `process` values are `host|guid` or `host|pid|image`."""
 

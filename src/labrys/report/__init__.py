@@ -16,6 +16,7 @@ FORMATS: Final = {
     "csv": "labrys.report.csv",
     "html": "labrys.report.html",
     "stix": "labrys.report.stix",
+    "misp": "labrys.report.misp",
     "navigator": "labrys.report.navigator",
     "timesketch": "labrys.report.timesketch",
 }

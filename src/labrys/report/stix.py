@@ -16,6 +16,7 @@ from labrys import __version__
 from labrys.ocsf.attack import technique
 from labrys.report.contents import Report, Row
 from labrys.report.levels import SEVERITY
+from labrys.report.mail import Mail, mail
 from labrys.report.visible import iso
 
 _OBSERVABLES: Final = UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
@@ -67,7 +68,7 @@ def _incident(report: Report, number: int, row: Row) -> Iterator[Item]:
             yield host
             refs.append(host["id"])
     for finding in report.members(number, MOST).to_pylist():
-        for item in _observed(finding, created):
+        for item in _observed(finding, created, report):
             yield item
             refs.append(item["id"])
     yield domain_object("grouping", row["uid"], created) | {
@@ -77,10 +78,14 @@ def _incident(report: Report, number: int, row: Row) -> Iterator[Item]:
     }
 
 
-def _observed(row: Row, created: str) -> Iterator[Item]:
+def _observed(row: Row, created: str, report: Report) -> Iterator[Item]:
     """A finding's observables and the observation that holds them; nothing without either."""
     first, last = iso(row["time_start"]), iso(row["time_end"])
     items = [item for entity in row["entities"] or () for item in _observable(entity)]
+    for place in row["evidence"] or ():
+        message = mail(report.records.get(place["_id"], {}))
+        if message is not None:
+            items += _message(message)
     yield from items
     if items and first:
         yield domain_object("observed-data", row["uid"], created) | {
@@ -90,6 +95,23 @@ def _observed(row: Row, created: str) -> Iterator[Item]:
             "object_refs": list(dict.fromkeys(item["id"] for item in items)),
             "labels": [row["title"]],
         }
+
+
+def _message(message: Mail) -> list[Item]:
+    """An e-mail with its addresses, where its links lead, and what was attached."""
+    sender = _cyber("email-addr", {"value": message.sender})
+    to = [_cyber("email-addr", {"value": one}) for one in message.recipients[:50]]
+    seen = [_cyber("url", {"value": one.value}) for one in message.urls]
+    seen += [_cyber("domain-name", {"value": one.value}) for one in message.domains]
+    seen += [_cyber("file", {"hashes": {"SHA-256": one}}) for one in message.hashes]
+    identified = {"from_ref": sender["id"], "subject": message.subject}
+    made = _cyber("email-message", {name: text for name, text in identified.items() if text})
+    made |= {"is_multipart": False}
+    if message.message_id:
+        made["message_id"] = message.message_id
+    if to:
+        made["to_refs"] = list(dict.fromkeys(one["id"] for one in to))
+    return [sender, *to, made, *seen]
 
 
 def _observable(entity: Row) -> list[Item]:

@@ -1,8 +1,14 @@
 """Gathers small batches of one shape into large ones, because many tiny batches are the enemy."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import pyarrow as pa
+
+from labrys.evidence.records import Loose, together
+
+_TOGETHER: Final = 256
+"""So many loose records are made a batch of their own."""
 
 
 class Coalescer:
@@ -10,18 +16,30 @@ class Coalescer:
 
     def __init__(self) -> None:
         self._shapes: dict[str, list[pa.RecordBatch]] = {}
+        self._loose: dict[str, list[Loose]] = {}
         self.rows = 0
         self.size = 0
 
-    def add(self, shape: str, batch: pa.RecordBatch, size: int | None = None) -> None:
+    def add(self, shape: str, batch: pa.RecordBatch | Loose, size: int | None = None) -> None:
         """Keep one batch of about `size` bytes (measured where None)."""
-        self._shapes.setdefault(shape, []).append(batch)
         self.rows += batch.num_rows
+        if isinstance(batch, Loose):
+            self.size += batch.size if size is None else size
+            waiting = self._loose.setdefault(shape, [])
+            waiting.append(batch)
+            if sum(one.num_rows for one in waiting) >= _TOGETHER:
+                self._shapes.setdefault(shape, []).append(together(waiting))
+                waiting.clear()
+            return
+        self._shapes.setdefault(shape, []).append(batch)
         self.size += batch.get_total_buffer_size() if size is None else size
 
     def take(self) -> Iterator[tuple[str, pa.Table]]:
         """Everything kept, one table for each shape in the order of their names, then nothing."""
-        shapes, self._shapes = self._shapes, {}
+        for shape, waiting in self._loose.items():
+            if waiting:
+                self._shapes.setdefault(shape, []).append(together(waiting))
+        shapes, self._shapes, self._loose = self._shapes, {}, {}
         self.rows = self.size = 0
         for shape in sorted(shapes):
             yield shape, concat(shapes.pop(shape))

@@ -8,7 +8,7 @@ import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -155,7 +155,7 @@ def _read_source(state: _State, file: str, source: Source, known: Sequence[Known
         skip = state.pipe.recv()
         if skip is None:
             return
-        found: Iterable[Shaped] = chosen.read(source)
+        found: Iterable[Shaped] = chosen.read(replace(source, loose=not in_pieces))
         if in_pieces:
             found = growth.after(begin, growth.named(found, chosen, links))
         _read_records(state, source, chosen, skip, found)

@@ -133,7 +133,7 @@ def _thing(kind: str, text: str) -> Identity:
     if kind == "domain":
         key = key.strip(".")
         return Identity(key, key, alone="." in key, part=False)
-    alone = kind in ("url", "service", "account")
+    alone = kind in ("url", "service", "account", "campaign")
     return Identity(key, shown, alone=alone, part=kind == "registry")
 
 

@@ -265,13 +265,14 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
 
 
 def _redundant(columns: Columns, group: Ints, identity: Small, count: int) -> Flags:
-    """Users given as a security identifier only, where the group also knows users by name: most
-    often it is the same user a second time, and the number tells the reader nothing."""
+    """What tells the reader nothing: keys of mailings, and users given as a security identifier
+    only, where the group also knows users by name (most often it is the same user a second time)."""
     user = columns.identities.kind == KIND["user"]
     numbered_only = user & columns.identities.begins("s-1-")
     named = np.zeros(count, np.bool_)
     named[group[(user & ~numbered_only)[identity]]] = True
-    made: Flags = numbered_only[identity] & named[group]
+    mailing = columns.identities.kind == KIND["campaign"]
+    made: Flags = (numbered_only[identity] & named[group]) | mailing[identity]
     return made
 
 

@@ -36,6 +36,7 @@ TIES: Final = (
     Tie("logon session", ("session", "host"), 2 * DAY, 4 * HOUR),
     Tie("file hash", ("hash",), 7 * DAY, DAY),
     Tie("URL", ("url",), 7 * DAY, DAY),
+    Tie("mailing", ("campaign",), 7 * DAY, 7 * DAY),
     Tie("file", ("file",), 7 * DAY, DAY),
     Tie("registry key", ("registry", "host"), DAY, 4 * HOUR),
     Tie("resource", ("resource",), DAY, 4 * HOUR),
@@ -50,7 +51,7 @@ TIES: Final = (
     Tie("host", ("host",), 4 * HOUR, 0),
 )
 HOST: Final = len(TIES) - 1
-STRONG: Final = frozenset(range(9))
+STRONG: Final = frozenset(range(10))
 """Ties specific enough to hold without a time."""
 _EXEMPT: Final = frozenset([0, 1, 2, HOST])
 """Never too common: a process or a session is one of its kind; hosts get shorter windows."""

@@ -75,6 +75,7 @@ def of_attachments(rows: list[dict[str, Any]]) -> dict[str, Any]:
     kept = rows[:MOST]
     return {
         "attachment_names": [row["name"] for row in kept if row["name"]],
+        "attachment_hashes": _distinct([row["sha256"] for row in kept]),
         "attachment_extensions": _distinct([row["extension"] for row in kept]),
         "attachment_types": _distinct([row["sniffed_type"] or row["content_type"] for row in kept]),
         "attachment_tricks": _distinct([one for row in kept for one in row["tricks"]]),

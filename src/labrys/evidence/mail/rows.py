@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from labrys.evidence.mail import attachments, body, carried, links, pdf, pictures
+from labrys.evidence.mail import alike, attachments, body, carried, links, pdf, pictures
 from labrys.evidence.mail.charset import text
 from labrys.evidence.mail.dates import moment, zone
 from labrys.evidence.mail.domains import ascii_host, registered
@@ -108,6 +108,7 @@ def _add(context: Context, waiting: _Waiting) -> None:
         **carried.of_links(found),
         "attachments_count": len(attached) or None,
         **carried.of_attachments(attached),
+        "campaign_keys": alike.keys(said.visible, attached),
         "parts_count": len(parts),
         "size": message.size,
         "parent": waiting.parent,
