@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from labrys.evidence.mail.domains import is_name, registered
 from labrys.evidence.mail.html import Link, Rendered
+from labrys.evidence.mail.lists import words
 from labrys.evidence.mail.tags import flowed
 from labrys.evidence.mail.urls import Url, target, url
 
@@ -16,6 +17,7 @@ MOST: Final = 500
 _TEXT: Final = 256
 _IN_TEXT: Final = re.compile(r"\b(?:https?://|www\.)[^\s<>\"'`\x00-\x1f\u200b]{3,2000}", re.I)
 _BEHIND: Final = ".,;:!?)]}>*'\"’”»…，。、；：）】》"
+_FILES: Final = (words("extensions_that_run") | words("extensions_that_do_not")) - {"com"}
 _SHOWN: Final = re.compile(
     r"(?:https?://)?(?:[^\s/@?#]{1,100}@)?((?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}|(?:\d{1,3}\.){3}\d{1,3})"
     r"(?::\d{1,5})?(?:[/?#]\S*)?\s*\Z",
@@ -131,7 +133,10 @@ def shown_domain(text: str) -> str:
     """The registered domain that a link's text pretends to lead to; "" when it shows none."""
     if "." not in text or ("@" in text and "://" not in text):
         return ""
-    found = _SHOWN.match(text.strip())
+    said = text.strip()
+    found = _SHOWN.match(said)
     if found is None or (not is_name(host := found[1].lower()) and host.isascii()):
         return ""
+    if len(host) == len(said) and host.rpartition(".")[2] in _FILES:
+        return ""  # the name of a file
     return registered(host)

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from labrys.evidence.mail import attachments, body, links, pdf, pictures
+from labrys.evidence.mail import attachments, body, carried, links, pdf, pictures
 from labrys.evidence.mail.charset import text
 from labrys.evidence.mail.dates import moment, zone
 from labrys.evidence.mail.domains import ascii_host, registered
@@ -105,7 +105,9 @@ def _add(context: Context, waiting: _Waiting) -> None:
         "text_alternative": said.alternative or None,
         **said.columns,
         "links_count": len(found) or None,
+        **carried.of_links(found),
         "attachments_count": len(attached) or None,
+        **carried.of_attachments(attached),
         "parts_count": len(parts),
         "size": message.size,
         "parent": waiting.parent,
@@ -114,7 +116,7 @@ def _add(context: Context, waiting: _Waiting) -> None:
         "problems": message.problems,
     }
     size = len(said.visible) + len(said.quoted) + len(said.hidden) + len(said.alternative)
-    size += min(len(headers.block), _MOST_HEADERS) + 2000 + 700 * (len(found) + len(attached))
+    size += min(len(headers.block), _MOST_HEADERS) + 2000 + 1200 * (len(found) + len(attached))
     offset = context.offset
     records.add("mail.message", _filled(fields), time=time, offset=offset, size=size)
     message_id = fields["message_id"]

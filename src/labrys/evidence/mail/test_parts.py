@@ -259,6 +259,7 @@ def test_what_a_link_shows() -> None:
     assert shown_domain("login.bank.co.uk") == "bank.co.uk"
     assert shown_domain("click here. now") == ""
     assert shown_domain("me@bank.example") == ""
+    assert shown_domain("invoice.pdf") == ""
 
 
 @pytest.mark.parametrize(

