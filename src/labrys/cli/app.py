@@ -11,6 +11,7 @@ from labrys.cli.doctor import command as doctor
 from labrys.cli.hunt import command as hunt
 from labrys.cli.incidents import command as incidents
 from labrys.cli.scan import command as scan
+from labrys.cli.train import command as train
 
 app = typer.Typer(
     name="labrys",
@@ -45,5 +46,6 @@ app.command("incidents")(incidents)
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(judge.app, name="judge")
 app.add_typer(rules.app, name="rules")
+app.command("train")(train)
 app.command("demo")(demo)
 app.command("doctor")(doctor)
