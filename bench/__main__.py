@@ -1,7 +1,7 @@
 """Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`.
 
-`python -m bench detect` and `python -m bench evasion` have command lines of their own: see
-`bench.detect.main` and `bench.evasion`.
+`python -m bench detect`, `evasion`, `mail` and `mail_relation` have command lines of their own: see
+`bench.detect.main`, `bench.evasion`, `bench.mail` and `bench.mail_relation`.
 """
 
 import argparse
@@ -42,6 +42,8 @@ def main() -> int:
         from bench.evasion import main as evasion
 
         return evasion(sys.argv[2:])
+    if sys.argv[1:2] in (["mail"], ["mail_relation"]):
+        return int(import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")

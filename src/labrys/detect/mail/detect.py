@@ -48,7 +48,7 @@ def _found(table: pa.Table, made: Model) -> pa.Table:
         why,
         strict=True,
     )
-    return pa.Table.from_pylist([_finding(*one, made.version) for one in columns], FINDING)
+    return pa.Table.from_pylist([_finding(one, made.version) for one in columns], FINDING)
 
 
 def severities(judged: Scores, kind: Ints, made: Model) -> Ints:
@@ -69,9 +69,8 @@ def confidences(judged: Scores, rows: Ints, made: Model) -> Ints:
     return np.clip(np.round(value), 1, 99).astype(np.int64)
 
 
-def _finding(
-    row: dict[str, Any], cast: Any, kind: int, severity: int, confidence: int, why: Any, version: str
-) -> dict[str, Any]:
+def _finding(one: tuple[Any, ...], version: str) -> dict[str, Any]:
+    row, cast, kind, severity, confidence, why = one
     what = KINDS[kind]
     unsure = severity == Severity.LOW and kind != _SPAM
     return {

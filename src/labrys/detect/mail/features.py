@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from labrys.detect.mail import hosts
 from labrys.detect.mail.columns import (
+    Bools,
     Floats,
     Ints,
     Links,
@@ -89,7 +90,9 @@ LINKS: Final = (
     _more("links_to_person", "links that carry a mailbox"),
     _more("links_to_program", "links to files that run or are archives"),
     _more("links_onward", "links through a redirector"),
-    _more("links_brand_elsewhere", "a brand is named, the sender is not it, and links go elsewhere"),
+    _more(
+        "links_brand_elsewhere", "a brand is named, the sender is not it, and links go elsewhere"
+    ),
     _more("links_qr", "links in QR codes"),
     _more("links_in_attachments", "links in attachments"),
 )
@@ -282,7 +285,9 @@ def _links(seen: Seen) -> dict[str, Floats]:
     target = held.column["targets"]
     own = texts(table, "from_domain")
     theirs = own.take(pa.array(held.row))
-    elsewhere = pressed & mask(pc.not_equal(held.domain, theirs)) & mask(pc.not_equal(held.domain, ""))
+    elsewhere = (
+        pressed & mask(pc.not_equal(held.domain, theirs)) & mask(pc.not_equal(held.domain, ""))
+    )
     brand = brands(seen)
     strange = np.array([_strange(a, b) for a, b in zip(brand, own.to_pylist(), strict=True)], bool)
     of_brand = np.array(
@@ -299,7 +304,7 @@ def _links(seen: Seen) -> dict[str, Floats]:
     def of(hit: Floats) -> Floats:
         return np.log2(1 + held.count(hit * pressed, rows))
 
-    made = {
+    return {
         "links_mismatched": numbers(table, "links_mismatched"),
         "links_to_ip": numbers(table, "links_to_ip"),
         "links_with_user": numbers(table, "links_with_user"),
@@ -320,10 +325,9 @@ def _links(seen: Seen) -> dict[str, Floats]:
         "links_qr": numbers(table, "links_qr"),
         "links_in_attachments": np.log2(1 + numbers(table, "links_in_attachments")),
     }  # fmt: skip
-    return made
 
 
-def _distinct(held: Links, hit: np.ndarray, rows: int) -> Floats:  # type: ignore[type-arg]
+def _distinct(held: Links, hit: Bools, rows: int) -> Floats:
     """How many domains of each row are hit, each counted once."""
     coded = held.domain.dictionary_encode()
     width = len(coded.dictionary) + 1
@@ -365,7 +369,8 @@ def _attached(seen: Seen) -> dict[str, Floats]:
     signs = parts(table, "attachment_html_signs")
     tricks = parts(table, "attachment_tricks")
     return {
-        "attached_program": ending(_PROGRAM + "|com") + matches(kinds, "x-msdownload|x-dosexec|x-msi"),
+        "attached_program": ending(_PROGRAM + "|com")
+        + matches(kinds, "x-msdownload|x-dosexec|x-msi"),
         "attached_macro": ending(_MACRO),
         "attached_html": np.maximum(ending("html?|shtml|xhtml|svg"), matches(kinds, "text/html")),
         "attached_html_signs": np.bincount(signs.row, minlength=rows).astype(np.float64),

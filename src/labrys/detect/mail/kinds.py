@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.detect.mail.columns import Floats, Ints
+from labrys.detect.mail.columns import Bools, Floats, Ints
 from labrys.detect.mail.features import NAMES
 
 
@@ -60,19 +60,20 @@ _AT: Final = {name: at for at, name in enumerate(NAMES)}
 
 def kinds(features: Floats) -> Ints:
     """For each message the number of its kind in `KINDS`."""
-    points = np.column_stack([_malware(features), _phishing(features), _bec(features), _scam(features)])
-    spam = np.full(len(features), 0.9)
+    points = np.column_stack(
+        [_malware(features), _phishing(features), _bec(features), _scam(features)]
+    )
+    spam = 0.9 + 1.2 * _said(features, "goods") + 0.8 * _said(features, "marketing")
     made: Ints = np.argmax(np.column_stack([points, spam]), axis=1)
     return made  # fmt: skip
 
 
-def certain_malware(features: Floats) -> np.ndarray:  # type: ignore[type-arg]
+def certain_malware(features: Floats) -> Bools:
     """Where the attachments alone are enough: a program disguised, packed, or smuggled in HTML."""
     runs = _has(features, "attached_program", "attached_member_runs")
     tricked = runs & _has(features, "attached_tricks", "attached_member_runs")
     smuggled = _has(features, "attached_html") & (_of(features, "attached_html_signs") >= 2)
-    made: np.ndarray = tricked | smuggled  # type: ignore[type-arg]
-    return made
+    return np.asarray(tricked | smuggled, bool)
 
 
 def _of(features: Floats, name: str) -> Floats:
@@ -80,8 +81,8 @@ def _of(features: Floats, name: str) -> Floats:
     return column
 
 
-def _has(features: Floats, *names: str) -> np.ndarray:  # type: ignore[type-arg]
-    return np.any([_of(features, name) > 0 for name in names], axis=0)
+def _has(features: Floats, *names: str) -> Bools:
+    return np.asarray(np.any([_of(features, name) > 0 for name in names], axis=0), bool)
 
 
 def _said(features: Floats, name: str) -> Floats:
@@ -89,7 +90,7 @@ def _said(features: Floats, name: str) -> Floats:
     return made
 
 
-def _leads(features: Floats) -> np.ndarray:  # type: ignore[type-arg]
+def _leads(features: Floats) -> Bools:
     """Whether there is something to follow or to fill in."""
     return _has(
         features, "links_elsewhere", "links_shortened", "links_free_hosting", "html_forms",
@@ -133,7 +134,9 @@ def _bec(features: Floats) -> Floats:
         + 0.5 * _said(features, "urgency")
         + 1.0 * _has(features, "reply_to_free_mail", "reply_other_free_mail", "reply_elsewhere")
     )
-    asked = _said(features, "errand") + _said(features, "gift_card") + _said(features, "bank_change")
+    asked = (
+        _said(features, "errand") + _said(features, "gift_card") + _said(features, "bank_change")
+    )
     made: Floats = asks * np.where(_leads(features), 0.4, 1.0) * (asked > 0)
     return made  # fmt: skip
 

@@ -20,9 +20,7 @@ _UNSEEN: Final = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e01ef]+"
 )
 _WORD: Final = re.compile(r"\w+")
-_ADDRESS: Final = (
-    r"(?:https? ?: ?/ ?/ ?|www ?\. ?)[^\s<>\"]+(?: [./?=&-] [^\s]{1,40}){0,12}"
-)
+_ADDRESS: Final = r"(?:https? ?: ?/ ?/ ?|www ?\. ?)[^\s<>\"]+(?: [./?=&-] [^\s]{1,40}){0,12}"
 _MAILBOX: Final = r"[\w.+-]{1,64} ?@ ?[\w-]{1,63}(?:\.[\w-]{1,63}| \. [\w-]{2,20}){1,6}"
 _APART: Final = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])"
 

@@ -137,9 +137,7 @@ def _invisible(raw: bytes, draw: Draw, filler: str) -> bytes:
                 _put(part, f"<html><body>{hidden}{lines}</body></html>")
                 break
         return _bytes(message, raw)
-    return _around(
-        raw, lambda text: text, lambda text: _inserted(_BODY, text, hidden, first=True)
-    )
+    return _around(raw, lambda text: text, lambda text: _inserted(_BODY, text, hidden, first=True))
 
 
 def _inserted(where: "re.Pattern[str]", text: str, piece: str, *, first: bool) -> str:

@@ -163,7 +163,9 @@ def coefficients(said: Floats, bad: Bools, weight: Floats) -> tuple[Floats, floa
     def loss(point: Floats) -> tuple[float, Floats]:
         margin = sign * (said @ point[:-1] + point[-1])
         slope = -sign * weight / (1 + np.exp(np.clip(margin, -50, 50)))
-        value = float((weight * np.logaddexp(0, -margin)).sum()) + 1e-3 * float(point[:-1] @ point[:-1])
+        value = float((weight * np.logaddexp(0, -margin)).sum()) + 1e-3 * float(
+            point[:-1] @ point[:-1]
+        )
         return value, np.append(said.T @ slope + 2e-3 * point[:-1], slope.sum())  # fmt: skip
 
     start = np.zeros(said.shape[1] + 1)
@@ -213,13 +215,15 @@ def fit(data: Mail, chosen: Bools, weights: Floats, said: Floats) -> Fitted:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Margins of messages by models that were trained without their fold, and the whole model."""
+    """Margins and text scores of messages by models that were trained without their fold, and the
+    whole model."""
 
     margin: Floats
+    said: Floats
     fitted: Fitted
 
 
-def held_out(data: Mail, learns: Bools, say: Callable[[str], None]) -> HeldOut:
+def held_out(data: Mail, learns: Bools, say: Callable[[str], object]) -> HeldOut:
     """Train as for shipping on `learns`, and judge every message by models without its fold.
 
     Folds none of which may be learnt from are judged by the whole model. Text scores within the
@@ -242,7 +246,7 @@ def held_out(data: Mail, learns: Bools, say: Callable[[str], None]) -> HeldOut:
         margin[mine] = fit(data, learns & ~mine, weights, said).margin(data, said)[mine]
     fitted = fit(data, learns, weights, said)
     margin[rest] = fitted.margin(data, said)[rest]
-    return HeldOut(margin, fitted)
+    return HeldOut(margin, said, fitted)
 
 
 def thresholds(margin: Floats, bad: Bools, kind: np.ndarray, most: dict[str, float]) -> dict[str, float]:  # fmt: skip
@@ -270,7 +274,7 @@ def corpora(root: Path, names: tuple[str, ...]) -> pa.Table:
     return pa.concat_tables([public, *own], promote_options="permissive").combine_chunks()
 
 
-def main(root: Path, out: Path, say: Callable[[str], None] = lambda _: None) -> None:
+def main(root: Path, out: Path, say: Callable[[str], object] = lambda _: None) -> None:
     """Train on the corpora under `root` and write the model into the folder `out`."""
     names = tuple(name for name, said in manifest().items() if said["trains"])
     data = mail(corpora(root, names))
@@ -285,7 +289,7 @@ def write(out: Path, found: HeldOut, data: Mail, learns: Bools, of: dict[str, An
     weights, step = quantised(fitted.weights)
     whole = np.round(weights / step).astype(np.int8)
     buckets = np.flatnonzero(whole).astype(np.uint32)
-    words = packed({"buckets": buckets, "values": whole[buckets], "scale": np.float64(step)})
+    words = packed({"buckets": buckets, "values": whole[buckets], "scale": np.array(step)})
     judged = ~np.isin(data.fold, ("made_train",))
     ham_kind = np.where(_usual(data), data.kind, "left out")
     counted = judged & (data.bad | (ham_kind != "left out"))
@@ -313,7 +317,7 @@ def _usual(data: Mail) -> Bools:
     """
     enough = {kind for kind in np.unique(data.kind[~data.bad]) if (data.kind == kind).sum() >= 200}
     old = (data.kind == "newsletter") & (data.source == "spamassassin")
-    return np.isin(data.kind, sorted(enough)) & ~old
+    return np.asarray(np.isin(data.kind, sorted(enough)) & ~old, bool)
 
 
 def report(margin: Floats, data: Mail, limits: dict[str, float]) -> dict[str, Any]:
@@ -330,4 +334,8 @@ def report(margin: Floats, data: Mail, limits: dict[str, float]) -> dict[str, An
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(__file__).parent / "model", lambda line: print(line, file=sys.stderr))  # noqa: T201
+    main(
+        Path(sys.argv[1]),
+        Path(__file__).parent / "model",
+        lambda line: sys.stderr.write(f"{line}\n"),
+    )

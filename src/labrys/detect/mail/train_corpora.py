@@ -50,7 +50,7 @@ def manifest() -> dict[str, dict[str, Any]]:
 def checked(root: Path, name: str) -> Path:
     """The file of a corpus; ValueError where it is not the one that the manifest describes."""
     said = manifest()[name]
-    path = root / said["file"]
+    path = root / str(said["file"])
     if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != said["sha256"]:
         raise ValueError(f"{path} is not the file of the manifest: its SHA-256 is {found}")
     return path
@@ -88,7 +88,9 @@ def _spamassassin(path: Path) -> Iterator[Sample]:
         bad = name.startswith("spam/")
         kind = "spam" if bad else "newsletter" if "hard-ham" in name else "list"
         # No other corpus has newsletters: half of their senders are held out at a time.
-        fold = f"newsletters_{_halved(_FROM.search(raw))}" if kind == "newsletter" else "spamassassin"
+        fold = (
+            f"newsletters_{_halved(_FROM.search(raw))}" if kind == "newsletter" else "spamassassin"
+        )
         yield Sample("spamassassin", fold, kind, bad, raw)
 
 
@@ -160,17 +162,26 @@ def _llm(path: Path) -> Iterator[Sample]:
         yield Sample("llm_mail", "text_sets", kind, row["label"] == 1, raw, True)
 
 
+def _lines(path: Path) -> Iterator[bytes]:
+    with lzma.open(path) as stream:
+        yield from stream
+
+
 def _lurebench(path: Path) -> Iterator[Sample]:
-    for number, line in enumerate(lzma.open(path)):
+    for number, line in enumerate(_lines(path)):
         row = json.loads(line)
         first, _, rest = row["text"].partition("\n")
         subject, body = (first.partition(":")[2], rest) if ":" in first[:20] else ("", row["text"])
-        raw = enveloped(subject.strip(), body.replace("<<link>>", "https://www.example.com/a").strip(), seed=number)
+        raw = enveloped(
+            subject.strip(),
+            body.replace("<<link>>", "https://www.example.com/a").strip(),
+            seed=number,
+        )
         yield Sample("lurebench", "text_sets", "llm", True, raw, True)
 
 
 def _modern(path: Path) -> Iterator[Sample]:
-    for line in lzma.open(path):
+    for line in _lines(path):
         row = json.loads(line)
         if row["label"] not in ("spam", "ham"):
             continue

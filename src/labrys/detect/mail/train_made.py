@@ -37,14 +37,32 @@ _COMPANY: Final = (
     *("Alpenglow", "Birchwood", "Cobalt", "Delphin", "Everline", "Fernway", "Granit", "Harbor"),
     *("Inkwell", "Juniper", "Kestrel", "Lumen", "Meridian", "Nordlicht", "Orchard", "Pinecone"),
 )
-_TOWN: Final = ("Basel", "Bergen", "Cork", "Dover", "Ghent", "Graz", "Lyon", "Malmo", "Porto", "York")
+_TOWN: Final = (
+    "Basel",
+    "Bergen",
+    "Cork",
+    "Dover",
+    "Ghent",
+    "Graz",
+    "Lyon",
+    "Malmo",
+    "Porto",
+    "York",
+)
 _DAY: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTH: Final = ("January", "March", "April", "June", "September", "October", "November")
 _STEMS: Final = (
     *("secure", "portal", "update", "online", "docs", "cloud", "access", "service", "mail", "team"),
     *("center", "check", "global", "best", "pay", "direct", "info", "help", "web", "link"),
 )
-_HOSTING: Final = ("web.app", "pages.dev", "weebly.com", "netlify.app", "blogspot.com", "workers.dev")
+_HOSTING: Final = (
+    "web.app",
+    "pages.dev",
+    "weebly.com",
+    "netlify.app",
+    "blogspot.com",
+    "workers.dev",
+)
 _MAILERS: Final = ("mailer.example", "sendwell.example", "postbox.example", "clicks.example")
 _ATTACHED: Final[Mapping[str, tuple[str, str]]] = {
     "zip": ("Order_{n}.zip", "application/zip"),
@@ -257,12 +275,12 @@ def _lined(body: str) -> str:
     return re.sub(r"(?<=[.!?]) (?=[A-Z])", "\n", body, count=2) + "\n"
 
 
-def _html(
-    template: Template, subject: str, body: str, scene: Mapping[str, str], draw: Draw
-) -> str:
+def _html(template: Template, subject: str, body: str, scene: Mapping[str, str], draw: Draw) -> str:
     link = scene["link"]
     colour = str(draw.choice(["#0a66c2", "#d6336c", "#2b8a3e", "#333333", "#e8590c"]))
-    label = str(draw.choice(["Open", "View", "Continue", "Learn more", "Click here", "Go to account"]))
+    label = str(
+        draw.choice(["Open", "View", "Continue", "Learn more", "Click here", "Go to account"])
+    )
     first = True
 
     def button(_: re.Match[str]) -> str:
@@ -270,7 +288,11 @@ def _html(
         said, first = (label if first else str(draw.choice(["here", "this link", "online"]))), False
         return f'<a href="{escape(link)}" style="color:{colour}">{said}</a>'
 
-    said = re.sub(re.escape(escape(link)), button, escape(body)) if "<link>" in template.body else escape(body)
+    said = (
+        re.sub(re.escape(escape(link)), button, escape(body))
+        if "<link>" in template.body
+        else escape(body)
+    )
     said = re.sub(r"(?<=[.!?]) (?=[A-Z])", "<br>\n" if draw.random() < 0.5 else "</p>\n<p>", said)
     style = int(draw.integers(4))
     if template.kind in ("business", "llm", "bec", "scam", "extortion") or style == 0:

@@ -149,7 +149,7 @@ def _write(out: Path, made: Model, report: dict[str, Any]) -> None:
     weights, step = quantised(made.weights.astype(np.float64))
     whole = np.round(weights / step).astype(np.int8)
     buckets = np.flatnonzero(whole).astype(np.uint32)
-    words = packed({"buckets": buckets, "values": whole[buckets], "scale": np.float64(step)})
+    words = packed({"buckets": buckets, "values": whole[buckets], "scale": np.array(step)})
     card = {
         "name": "mail",
         "version": f"{made.version.partition('+')[0]}+own",

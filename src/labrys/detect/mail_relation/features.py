@@ -13,6 +13,10 @@ from typing import Any, Final
 
 LONGEST: Final = 6_000
 """Characters of a message that are judged."""
+FEW: Final = 3
+"""Before so many messages an address, a name or a domain is not known."""
+YOUNG: Final = 10
+"""Before so many messages of a domain it is asked whether it looks like another."""
 MOST_DOMAINS: Final = 2_000
 """So many of the domains that wrote most are known."""
 _LATEST: Final = 253_402_300_799_999
@@ -29,10 +33,12 @@ def features(events: Any) -> Any:
     """
     mails = _mails(events)
     counted = _counted(mails)
+    elsewhere = counted.name_earlier - counted.pair_earlier
     broken = (
         (counted.earlier == 0)
-        | ((counted.name_earlier > 0) & (counted.pair_earlier == 0))
-        | ((counted.reply != "") & (counted.earlier > 1) & (counted.reply_earlier == 0))
+        | (counted.domain_earlier < YOUNG)
+        | ((elsewhere >= FEW) & (counted.pair_earlier < FEW))
+        | ((counted.reply != "") & (counted.earlier >= FEW) & (counted.reply_earlier < FEW))
     )
     kept = counted.filter(broken)
     return _as_rows(kept, "message").union(_as_rows(_domains(mails), "domain"))
@@ -68,13 +74,18 @@ def _mails(events: Any) -> Any:
         column = events[name] if name in events.columns else ibis.null("string")
         return ibis.coalesce(column, "")
 
+    written_by, answers = text("email_from").lower(), text("email_reply_to").lower()
+    recipient = text("email_to").lower().re_replace("\x1e(.|\n)*", "")
+    # A list that writes in its own name puts the author into Reply-To (RFC 7960).
+    listed = (written_by == recipient) & (answers != "")
+    own_domain = text("src_endpoint_domain").lower()
     made = events.select(
         *("_id", "_source", "_offset", "_shape", "_time"),
-        sender=text("email_from").lower(),
-        domain=text("src_endpoint_domain").lower(),
+        sender=listed.ifelse(answers, written_by),
+        domain=listed.ifelse(answers.re_replace("^.*@", ""), own_domain),
         name=text("email_from_mailbox").strip().lower(),
-        reply=text("email_reply_to").lower(),
-        recipient=text("email_to").lower().re_replace("\x1e(.|\n)*", ""),
+        reply=listed.ifelse("", answers),
+        recipient=recipient,
         subject=text("email_subject"),
         said=text("message").substr(0, LONGEST),
     )
@@ -118,8 +129,8 @@ def _domains(mails: Any) -> Any:
     """The domains that wrote most, and since when."""
     import ibis
 
-    grouped = mails.filter(mails.domain != "").group_by(thing="domain")
-    made = grouped.aggregate(earlier=mails.count(), _time=mails._time.min())
+    named = mails.filter(mails.domain != "").mutate(thing=mails.domain)
+    made = named.group_by("thing").aggregate(earlier=named.count(), _time=named._time.min())
     order = ibis.window(order_by=[made.earlier.desc(), made.thing])
     made = made.mutate(place=ibis.row_number().over(order))
     return made.filter(made.place < MOST_DOMAINS)

@@ -18,21 +18,23 @@ from labrys.detect.mail.hosts import FREE_MAIL, near
 from labrys.detect.mail.kinds import KINDS, kinds
 from labrys.detect.mail.letters import undisguised
 from labrys.detect.mail.score import model, scores
+from labrys.detect.mail_relation.features import FEW
 from labrys.ocsf.schema import FINDING, Severity
 
 ID: Final = "mail_relation"
 VERSION: Final = "1"
 
-LOW: Final = 1.0
-MEDIUM: Final = 2.0
+LOW: Final = 1.5
+MEDIUM: Final = 2.5
 HIGH: Final = 3.5
 """Points from which a message is told. Set on the mailbox of development (bench/mail_relation)."""
 _MOST_REASONS: Final = 6
+_OF_PEOPLE: Final = ("bank_change", "gift_card", "errand", "extortion", "windfall")
+"""What is asked in words, without a link, and seldom by software."""
 _REQUESTS: Final = (
-    *("credential", "quota", "payment", "bank_change", "gift_card", "errand", "callback"),
-    *("extortion", "windfall", "coins", "file_lure"),
+    *_OF_PEOPLE,
+    *("credential", "quota", "payment", "callback", "coins", "file_lure"),
 )
-_LEAST_KNOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +80,30 @@ def relations(messages: pa.Table, known: pa.Table) -> Relation:
         stranger,
         stranger & (number("written") == 0),
         number("domain_earlier") == 0,
-        (name > 0) & (pair == 0),
-        answers & ~stranger & (number("reply_earlier") == 0),
+        (name - pair >= FEW) & (pair < FEW),
+        answers & (number("earlier") >= FEW) & (number("reply_earlier") < FEW),
         _alike(messages, known),
     )
 
 
 def _alike(messages: pa.Table, known: pa.Table) -> tuple[str, ...]:
-    """For each message the domain seen before it, and often, that its new domain looks like."""
-    trusted: dict[str, tuple[str, int]] = {}
+    """For each message the domain that wrote before its own did, and often, and that it looks like."""
+    trusted: dict[str, str] = {}
+    first: dict[str, int] = {}
     for row in known.select(["thing", "_time", "earlier"]).to_pylist():
-        if row["earlier"] >= _LEAST_KNOWN and row["thing"] not in FREE_MAIL:
-            trusted[row["thing"]] = (_skeleton(row["thing"]), row["_time"])
-    asked = messages.select(["domain", "_time", "domain_earlier"]).to_pylist()
-    cache: dict[str, list[str]] = {}
+        first[row["thing"]] = row["_time"]
+        if row["earlier"] >= FEW and row["thing"] not in FREE_MAIL:
+            trusted[row["thing"]] = _skeleton(row["thing"])
+    cache: dict[str, str] = {}
     made = []
-    for row in asked:
+    for row in messages.select(["domain", "_time"]).to_pylist():
         domain = row["domain"]
-        if row["domain_earlier"] or not domain:
-            made.append("")
-            continue
         if domain not in cache:
-            mine = _skeleton(domain)
-            cache[domain] = [
-                name for name, (theirs, _) in trusted.items() if name != domain and _like(mine, theirs)
-            ]
-        before = (name for name in cache[domain] if trusted[name][1] < row["_time"])
-        made.append(next(before, ""))
-    return tuple(made)  # fmt: skip
+            mine, since = _skeleton(domain), first.get(domain, row["_time"])
+            older = (name for name in trusted if name != domain and first[name] < since)
+            cache[domain] = next((name for name in older if _like(mine, trusted[name])), "")
+        made.append(cache[domain] if domain not in FREE_MAIL else "")
+    return tuple(made)
 
 
 def _like(mine: str, theirs: str) -> bool:
@@ -123,7 +121,7 @@ def _skeleton(domain: str) -> str:
     return plain.translate(str.maketrans("01357", "olest"))
 
 
-def judged(messages: pa.Table, relation: Relation) -> tuple[Floats, list[list[str]], np.ndarray]:  # type: ignore[type-arg]
+def judged(messages: pa.Table, relation: Relation) -> tuple[Floats, list[list[str]], np.ndarray]:
     """Points of each message, what each asks for, and its kind as in `labrys.detect.mail`."""
     table = pa.table(
         {
@@ -140,17 +138,15 @@ def judged(messages: pa.Table, relation: Relation) -> tuple[Floats, list[list[st
     at = [[NAMES.index(f"{where}_{one}") for where in ("says", "subject")] for one in _REQUESTS]
     asks = np.column_stack([np.minimum(found.features[:, pair].sum(axis=1), 2) for pair in at])
     asked = [[_REQUESTS[n] for n in np.flatnonzero(row).tolist()] for row in asks]
-    content = np.clip((found.margin + 4.0) / 4.0, 0.0, 2.0)
-    request = np.minimum(asks.sum(axis=1), 4.0) / 2.0
-    links = np.asarray(pc.match_substring_regex(messages["said"], r"(?i)https?://|www\.").to_numpy(zero_copy_only=False), float)  # fmt: skip
     alike = np.array([bool(one) for one in relation.alike])
-    odd = (
-        2.0 * relation.borrowed + 2.5 * alike + 2.0 * relation.answers
-        + 0.5 * relation.unasked + 0.3 * relation.new_domain
-    )  # fmt: skip
-    points = np.where(request + content > 0.5, odd * 0.6 + request * 0.6 + content + 0.3 * links, 0.0)
-    points = np.where(relation.stranger & ~relation.unasked, points - 1.0, points)
-    return points - 1.0, asked, kinds(found.features)  # fmt: skip
+    odd = 2.0 * relation.borrowed + 2.0 * alike + 2.0 * relation.answers
+    content = np.clip((found.margin + 1.0) / 2.0, 0.0, 2.5)
+    wanted = np.minimum(asks[:, : len(_OF_PEOPLE)].sum(axis=1), 3.0)
+    wanted = wanted * 0.5 + np.minimum(asks.sum(axis=1), 4.0) * 0.15
+    points = odd + wanted + content + 0.5 * relation.unasked + 0.3 * relation.new_domain
+    # Nothing odd about the sender: then what is said must be bad by itself.
+    points = np.where(odd > 0, points, points - 1.5)
+    return points - 0.5, asked, kinds(found.features)
 
 
 def _finding(
