@@ -1,7 +1,6 @@
 """Runs the benchmarks by name, prints their tables: `python -m bench [NAME…] [--quick] [--json]`.
 
-`python -m bench detect`, `evasion`, `names` and `network` have command lines of their own: see
-`bench.detect.main`, `bench.evasion`, `bench.names.main` and `bench.network`.
+Some benchmarks have command lines of their own (`OWN`): `python -m bench detect --help`.
 """
 
 import argparse
@@ -35,25 +34,21 @@ NAMES: Final = (
     "models",
 )
 
+OWN: Final = {
+    "detect": "bench.detect.main",
+    "evasion": "bench.evasion",
+    "mail": "bench.mail",
+    "mail_relation": "bench.mail_relation",
+    "names": "bench.names.main",
+    "network": "bench.network",
+}
+"""Those with a command line of their own, and where it is."""
+
 
 def main() -> int:
     """Run what was asked for; 1 if labrys gave an answer that differs from the reference's."""
-    if sys.argv[1:2] == ["detect"]:
-        from bench.detect.main import main as detect
-
-        return detect(sys.argv[2:])
-    if sys.argv[1:2] == ["evasion"]:
-        from bench.evasion import main as evasion
-
-        return evasion(sys.argv[2:])
-    if sys.argv[1:2] == ["names"]:
-        from bench.names.main import main as names
-
-        return names(sys.argv[2:])
-    if sys.argv[1:2] == ["network"]:
-        from bench.network import main as network
-
-        return network(sys.argv[2:])
+    if (own := OWN.get("".join(sys.argv[1:2]))) is not None:
+        return int(import_module(own).main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")

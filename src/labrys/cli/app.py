@@ -12,6 +12,7 @@ from labrys.cli.duel import command as duel
 from labrys.cli.hunt import command as hunt
 from labrys.cli.incidents import command as incidents
 from labrys.cli.scan import command as scan
+from labrys.cli.train import command as train
 from labrys.cli.watch import command as watch
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(respond.app, name="respond")
 app.add_typer(rules.app, name="rules")
 app.add_typer(mail.app, name="mail")
+app.command("train")(train)
 app.command("demo")(demo)
 app.command("duel")(duel)
 app.command("doctor")(doctor)

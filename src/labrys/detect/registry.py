@@ -19,6 +19,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from labrys.errors import LabrysError
+from labrys.model import own
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def load(folder: Traversable, package: str) -> Folder | None:
             "version": _text(table["version"]),
             "digest": _digest(
                 folder, *(files("labrys.detect") / name for name in table.get("uses", ()))
-            ),
+            )
+            + _own(table),
             "techniques": tuple(table.get("techniques", ())),
             "module": package,
         }
@@ -106,6 +108,13 @@ def _plugged_in() -> Iterator[Folder]:
     for entry in entry_points(group="labrys.detect"):
         if (made := load(files(entry.value), entry.value)) is not None:
             yield made
+
+
+def _own(table: dict[str, Any]) -> str:
+    """Told apart: the user's own models, where a detector may have one (`own_model = true`)."""
+    names = [table["id"]] if table.get("own_model") else table.get("own_models_of", [])
+    marks = [own.mark(name) for name in names]
+    return hashlib.sha256(b"".join(marks)).hexdigest()[:16] if any(marks) else ""
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,1 @@
+"""Mail that is phishing, impersonation, a scam, spam, or carries malware."""

@@ -1,0 +1,123 @@
+"""What the name of a host says about who put it there: traits of one host or domain."""
+
+import math
+import re
+from functools import lru_cache
+from typing import Final
+
+from labrys.detect.mail.known import KNOWN
+from labrys.detect.mail.letters import undisguised
+
+SHORT: Final = frozenset(KNOWN["hosts"]["shorteners"])
+FREE_MAIL: Final = frozenset(KNOWN["hosts"]["free_mail"])
+ODD: Final = frozenset(KNOWN["hosts"]["odd_endings"])
+_FREE_HOSTING: Final = frozenset(KNOWN["hosts"]["free_hosting"])
+BRANDS: Final[dict[str, frozenset[str]]] = {
+    name: frozenset(domains) for name, domains in KNOWN["brands"].items()
+}
+_OF_BRANDS: Final = frozenset().union(*BRANDS.values())
+_MARKS: Final = {re.sub(r"\W", "", name): BRANDS[name] for name in BRANDS}
+_LONG_MARKS: Final = {name: domains for name, domains in _MARKS.items() if len(name) >= 5}
+_PIECES: Final = re.compile(r"[.\-_]")
+
+
+def brand_of(text: str) -> str:
+    """The first brand that a text (folded) names as a word; "" where it names none."""
+    found = _BRAND.search(text)
+    return found[1] if found else ""
+
+
+_BRAND: Final = re.compile(
+    r"(?<![\w@.-])("
+    + "|".join(re.escape(name) for name in sorted(BRANDS, key=len, reverse=True))
+    + r")(?![\w@])"
+)
+
+
+def shortener(host: str) -> bool:
+    """Whether this is a service that makes short addresses for anybody."""
+    return host.removeprefix("www.") in SHORT
+
+
+def free_hosting(host: str) -> bool:
+    """Whether anybody can have a page there at once, under a name of that service."""
+    labels = host.split(".")
+    return any(".".join(labels[at:]) in _FREE_HOSTING for at in range(len(labels) - 1))
+
+
+def odd_ending(host: str) -> bool:
+    """Whether the name ends like those that are registered in bulk."""
+    return host.rpartition(".")[2] in ODD
+
+
+def odd_label(host: str) -> bool:
+    """Whether a label is international, has many digits or hyphens, or no pattern of letters."""
+    return any(_odd(label) for label in host.split(".")[-4:-1])
+
+
+def deep(host: str) -> bool:
+    """Whether there are five labels or more."""
+    return host.count(".") >= 4
+
+
+@lru_cache(maxsize=65_536)
+def apes(host: str) -> str:
+    """The brand whose name a host bears, or nearly bears, without being the brand's; else ""."""
+    if not host or any(host == own or host.endswith("." + own) for own in _OF_BRANDS):
+        return ""
+    plain = undisguised(_decoded(host))[0].lower().translate(_DIGITS)
+    for piece in _PIECES.split(plain):
+        if piece in _MARKS and len(piece) >= 4:
+            return piece
+        for mark in _LONG_MARKS:
+            if mark in piece or (abs(len(mark) - len(piece)) <= 1 and near(mark, piece)):
+                return mark
+    return ""
+
+
+def near(one: str, other: str) -> bool:
+    """Whether two words are one edit (a letter more, less, other, or two swapped) apart."""
+    if one == other:
+        return False
+    if len(one) > len(other):
+        one, other = other, one
+    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+    if len(one) == len(other):
+        swapped = one[at : at + 2] == other[at : at + 2][::-1] and one[at + 2 :] == other[at + 2 :]
+        return one[at + 1 :] == other[at + 1 :] or swapped
+    return len(other) - len(one) == 1 and one[at:] == other[at + 1 :]
+
+
+_DIGITS: Final = str.maketrans("01357", "olest")
+
+
+def _decoded(host: str) -> str:
+    try:
+        return ".".join(
+            label[4:].encode("ascii").decode("punycode") if label.startswith("xn--") else label
+            for label in host.split(".")
+        )
+    except (UnicodeError, ValueError):
+        return host
+
+
+@lru_cache(maxsize=65_536)
+def _odd(label: str) -> bool:
+    if label.startswith("xn--") or label.count("-") >= 3:
+        return True
+    digits = sum(map(str.isdecimal, label))
+    if digits >= 4 or (digits >= 2 and len(label) >= 8):
+        return True
+    return len(label) >= 10 and _surprise(label) > 3.4 and _vowels(label) < 0.25
+
+
+def _surprise(label: str) -> float:
+    """Shannon entropy of its letters, in bits."""
+    return -sum(
+        share * math.log2(share)
+        for share in (label.count(letter) / len(label) for letter in set(label))
+    )
+
+
+def _vowels(label: str) -> float:
+    return sum(letter in "aeiouy" for letter in label) / len(label)

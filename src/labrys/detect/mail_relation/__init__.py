@@ -1,0 +1,1 @@
+"""Mail that does not fit who writes to this mailbox: strangers, borrowed names, changed answers."""
