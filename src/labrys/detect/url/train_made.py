@@ -329,11 +329,70 @@ def _numbered(draw: Draw, names: Sequence[str]) -> str:
     )
 
 
-_WAYS: Final = (_hashed, _message, _tracked, _shared, _numbered, _numbered)
+def _of_account(draw: Draw, names: Sequence[str]) -> str:
+    """Pages that ordinary services send their customers to: they ask for logins as well."""
+    token = _drawn(draw, _BASE64 if draw.random() < 0.5 else _HEXADECIMAL, 16, 64)
+    return _pick(
+        draw,
+        (
+            *(
+                "login",
+                "signin",
+                "account",
+                "account/login",
+                "users/sign_in",
+                "my-account",
+                "auth/login",
+            ),
+            *(
+                f"account/confirm?token={token}",
+                f"verify-email?code={token}",
+                f"users/confirm/{token}",
+            ),
+            *(f"password/reset/{token}", f"reset-password?token={token}", f"activate/{token}"),
+            *(
+                f"invite/{token}",
+                f"unsubscribe/{token}",
+                "settings/notifications",
+                "billing/invoices",
+            ),
+            *(
+                f"orders/{_drawn(draw, '0123456789', 5, 10)}",
+                "support",
+                f"{_pick(draw, names)}/login.php",
+            ),
+        ),
+    )
+
+
+_BEFORE: Final = (
+    "app",
+    "my",
+    "account",
+    "accounts",
+    "login",
+    "portal",
+    "secure",
+    "id",
+    "auth",
+    "verify",
+    "shop",
+)
+_WAYS: Final = (
+    _hashed,
+    _message,
+    _tracked,
+    _shared,
+    _numbered,
+    _numbered,
+    _of_account,
+    _of_account,
+)
 
 
 def in_mail(seed: int, sites: Sequence[str], count: int) -> list[str]:
-    """Links as ordinary mail has them (versions, archives, click trackers, shares), on sites that exist."""
+    """Links as ordinary mail has them, on sites that exist: versions, archives, click trackers, shares,
+    pages of accounts."""
     draw = np.random.default_rng(seed)
     names = [site.partition(".")[0] for site in sites]
     made = []
@@ -342,5 +401,7 @@ def in_mail(seed: int, sites: Sequence[str], count: int) -> list[str]:
         if way is _tracked or draw.random() < 0.15:
             number = _drawn(draw, "0123456789", 0, 3)
             site = f"{_pick(draw, _TRACKERS)}{number}.{site}"
+        elif way is _of_account and draw.random() < 0.6:
+            site = f"{_pick(draw, _BEFORE)}.{site}"
         made.append(f"https://{site}/{way(draw, names)}")
     return list(dict.fromkeys(made))
