@@ -21,6 +21,7 @@ from labrys.detect.url.score import NOTHING, model, scores
 from labrys.detect.url.threat import COST, MUTATIONS
 from labrys.detect.url.train_made import in_mail, made_up, ordinary
 from labrys.detect.url.unwrap import unwrapped
+from labrys.model.card import packed
 from labrys.model.feature import used
 from labrys.ocsf.schema import FINDING, Severity
 
@@ -182,6 +183,22 @@ def test_what_is_made_up_is_links_and_the_same_again() -> None:
     assert not set(made_up(7, known().brands, sites, 200)) & set(
         made_up(8, known().brands, sites, 200)
     )
+
+
+def test_the_same_links_train_the_same_model() -> None:
+    train = pytest.importorskip("labrys.detect.url.train", reason="needs lightgbm")
+    sites = [f"{one}{two}.org" for one in ("river", "stone", "cloud") for two in range(40)]
+    bad, good = made_up(7, known().brands, sites, 400), in_mail(7, sites, 400)
+    links = train.Links(
+        np.array([*bad, *good], object),
+        np.arange(len(bad) + len(good)) < len(bad),
+        np.array(["made"] * (len(bad) + len(good)), object),
+        np.ones(len(bad) + len(good)),
+    )
+    first, again = (train.fit(links) for _ in range(2))
+    assert first.trees.model_to_string() == again.trees.model_to_string()
+    assert packed(first.tables) == packed(again.tables)
+    assert (first.told == again.told).all()
 
 
 def test_findings_say_which_link_and_why() -> None:

@@ -59,10 +59,10 @@ _WEIGHT: Final = {
     "made hosted": 0.04,
     "made mail": 0.6,
 }
-_ROUNDS: Final = 150
+_ROUNDS: Final = 60
 _TABLES: Final = ("chance_1", "chance_2", "chance_3", "rest_2", "rest_3")
 _PARAMETERS: Final[Mapping[str, Any]] = {
-    "objective": "binary", "num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 60,
+    "objective": "binary", "num_leaves": 15, "learning_rate": 0.2, "min_data_in_leaf": 60,
     "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 2.0,
     "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 1, "verbose": -1,
     "monotone_constraints": constraints([each for each, use in zip(FEATURES, USED, strict=True) if use]),
