@@ -156,7 +156,7 @@ def _print_dga(
         "family",
         "names",
         *(f"above {rate}" for rate in hits),
-        "at 0.1 % of the judged benign",
+        *_JUDGED,
     )
     table("Generated names, family and relatives held out", columns, rows)
     large = [family for family in judged if judged[family] >= 20]
