@@ -54,7 +54,6 @@ FEATURES: Final = tuple(
         ("digits", "share of digits", 0),
         ("changes", "changes between letters and digits", 0),
         ("hexadecimal", "share of letters and digits that hexadecimal numbers have", 0),
-        ("hyphens", "hyphens", 0),
         ("kinds", "different letters in proportion to the label", 0),
         ("entropy", "entropy of the letters, in bits", 0),
         ("rare", "share of the letters j, k, q, v, w, x, y, z", 0),
@@ -62,7 +61,7 @@ FEATURES: Final = tuple(
 )
 NAMES: Final = tuple(each.name for each in FEATURES)
 
-_VOWEL, _CONSONANT, _DIGIT, _HYPHEN, _OTHER = range(5)
+_VOWEL, _CONSONANT, _DIGIT, _OTHER = range(4)
 
 
 def _classes() -> npt.NDArray[np.uint8]:
@@ -70,7 +69,6 @@ def _classes() -> npt.NDArray[np.uint8]:
     made[list(b"bcdfghjklmnpqrstvwxyz")] = _CONSONANT
     made[list(b"aeiou")] = _VOWEL
     made[list(b"0123456789")] = _DIGIT
-    made[list(b"-_")] = _HYPHEN
     return made
 
 
@@ -109,8 +107,12 @@ class Letters:
 
 
 def cut(labels: pa.Array) -> pa.Array:
-    """Labels as text without nulls, none longer than DNS allows."""
-    return pc.utf8_slice_codeunits(pc.fill_null(labels.cast(pa.string()), ""), 0, LONGEST)
+    """Labels as text without nulls and hyphens, none longer than DNS allows.
+
+    Where hyphens stand is the first thing that a generator would be changed in.
+    """
+    joined = pc.replace_substring_regex(pc.fill_null(labels.cast(pa.string()), ""), "[-_]", "")
+    return pc.utf8_slice_codeunits(joined, 0, LONGEST)
 
 
 def letters(labels: pa.Array) -> Letters:
@@ -173,7 +175,6 @@ def numbers(labels: pa.Array, tables: Tables) -> Floats:
         "digits": held.count(digit) / length,
         "changes": np.bincount(held.label[1:], change, len(labels)),
         "hexadecimal": held.count(_HEXADECIMAL[held.code]) / length,
-        "hyphens": held.count(kind == _HYPHEN),
         "kinds": kinds / length,
         "entropy": entropy,
         "rare": held.count(_RARE[held.code]) / length,
@@ -194,13 +195,18 @@ def _spread(held: Letters) -> tuple[Floats, Floats]:
 
 
 def surprises(labels: pa.Array, tables: Tables) -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean, sum, and mean of the greatest four surprises of each label's letters; mean by pairs."""
+    """Mean, sum, and mean of the greatest four surprises of each label's letters; mean by pairs.
+
+    `labels` as `cut` gives them; of the orders those count that the tables have.
+    """
     size = len(labels)
     shorter = runs(labels, 1)
     owner, begins = shorter.text, _begins(shorter)
     said = -STEP * _or(tables["chance_1"][shorter.bucket], 255)
     pairs: Floats = np.zeros(size)
     for order in ORDERS[1:]:
+        if f"chance_{order}" not in tables:
+            break
         longer = runs(labels, order)
         place = np.arange(len(longer.text)) - _begins(longer)[longer.text]
         at = begins[longer.text] + place + order - 1

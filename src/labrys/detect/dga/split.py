@@ -100,7 +100,8 @@ def _list() -> PublicSuffixList:
 def split(host: str) -> Name | None:
     """The name that was registered for a host (or for a URL's); None for what nobody registers.
 
-    That is addresses, single labels, bare public suffixes, and reverse and local zones. Below zones
+    That is addresses, single labels, bare public suffixes, and reverse and local zones; also names in
+    other scripts, whose letters DNS does not show, are left alone. Below zones
     of free dynamic names the name there counts.
     """
     if "://" in host[:20] and (found := _URL.match(host.lower())):
@@ -115,4 +116,4 @@ def split(host: str) -> Name | None:
     if whole in DYNAMIC and len(labels) > len(whole.split(".")):
         whole = f"{labels[-len(whole.split('.')) - 1]}.{whole}"
     label, _, suffix = whole.partition(".")
-    return Name(label, suffix) if _LABEL.match(label) else None
+    return Name(label, suffix) if _LABEL.match(label) and not label.startswith("xn--") else None

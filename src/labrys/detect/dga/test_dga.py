@@ -25,6 +25,7 @@ from labrys.detect.dga.split import split
 from labrys.detect.dga.threat import COST, MUTATIONS
 from labrys.detect.dga.train_generators import KINDS, generators, labels
 from labrys.detect.registry import detectors
+from labrys.model.card import packed
 from labrys.model.feature import used
 from labrys.ocsf.schema import FINDING, Severity
 
@@ -352,6 +353,17 @@ def test_generators_are_disjoint_by_seed_and_the_same_again() -> None:
     kinds = len(KINDS)
     assert len(first) > 20 * kinds
     assert len(first & other) < len(first) / 20
+
+
+def test_the_same_names_train_the_same_model() -> None:
+    train = pytest.importorskip("labrys.detect.dga.train", reason="needs lightgbm")
+    chosen = [f"{one}{other}{number}" for one in WORDS for other in WORDS for number in range(4)]
+    ordinary = train.named([(name, "made") for name in chosen], [1.0] * len(chosen))
+    own = train.own_names(WORDS).take(np.arange(0, 10_000, 25))
+    first, again = (train.fit(ordinary, own) for _ in range(2))
+    assert first.trees.model_to_string() == again.trees.model_to_string()
+    assert packed(first.tables) == packed(again.tables)
+    assert (first.generated == again.generated).all()
 
 
 def test_changes_have_a_cost_and_are_still_names() -> None:

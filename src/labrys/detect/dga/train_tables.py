@@ -1,6 +1,5 @@
 """Counts what benign names are made of, and weighs letter runs: the tables that `names.py` reads."""
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from labrys.detect.dga.names import (
     runs,
     words,
 )
+from labrys.model.grams import Grams
 
 _DISCOUNT: Final = 0.75
 _LEAST: Final = 5
@@ -83,21 +83,27 @@ def _words(labels: pa.Array) -> npt.NDArray[np.uint8]:
 
 
 def weighed(labels: pa.Array, generated: npt.NDArray[np.bool_], weight: Floats) -> Floats:
-    """The weight of each run: a logistic regression by full-batch AdaGrad, the same every time."""
-    found = linear(cut(labels)).once()
-    size, share = len(generated), weight / weight.sum()
+    """The weight of each run of the linear model."""
+    return logistic(linear(cut(labels)), LINEAR_BITS, generated.astype(np.float64), weight)
 
-    weights = np.zeros(1 << LINEAR_BITS)
-    squares = np.full(1 << LINEAR_BITS, 1e-10)
+
+def logistic(found: Grams, bits: int, share: Floats, weight: Floats) -> Floats:
+    """The weight of each run: a logistic regression by full-batch AdaGrad, the same every time.
+
+    `share` is how much each text is of the second kind (0 to 1), `weight` how much it counts.
+    """
+    once, size = found.once(), len(share)
+    part = weight / weight.sum()
+    weights, squares = np.zeros(1 << bits), np.full(1 << bits, 1e-10)
     bias, bias_square = 0.0, 1e-10
     for _ in range(_ROUNDS):
-        told = 1 / (1 + np.exp(-(np.bincount(found.text, weights[found.bucket], size) + bias)))
-        error = (told - generated) * share
-        slopes = np.bincount(found.bucket, error[found.text], 1 << LINEAR_BITS) + _DECAY * weights
+        told = 1 / (1 + np.exp(-(np.bincount(once.text, weights[once.bucket], size) + bias)))
+        error = (told - share) * part
+        slopes = np.bincount(once.bucket, error[once.text], 1 << bits) + _DECAY * weights
         squares += slopes**2
         weights -= _RATE * slopes / np.sqrt(squares)
-        bias_square += error.sum() ** 2
-        bias -= _RATE * error.sum() / np.sqrt(bias_square)
+        bias_square += float(error.sum()) ** 2
+        bias -= _RATE * float(error.sum()) / float(np.sqrt(bias_square))
     return weights
 
 
@@ -105,8 +111,3 @@ def quantised(weights: Floats) -> npt.NDArray[np.float32]:
     """The weights in 255 levels, so that they pack well."""
     scale = np.float32(max(np.abs(weights).max() / _LEVELS, 1e-9))
     return (np.rint(weights / scale) * scale).astype(np.float32)
-
-
-def joined(parts: Iterable[pa.Array]) -> pa.Array:
-    """Several arrays of labels as one."""
-    return pa.concat_arrays([part.cast(pa.string()) for part in parts])

@@ -1,0 +1,128 @@
+"""Takes URLs apart as browsers do, all at once: host, registered domain, path, query, fragment.
+
+The scheme and a lone `/` are dropped: whether a link is written with them says where a list comes from,
+not what the link is. Source: WHATWG URL Standard.
+"""
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from publicsuffixlist import PublicSuffixList
+
+from labrys.evidence.mail.domains import ascii_host, ip, registered
+
+LONGEST: Final = 2_048
+"""So many characters of a URL are read."""
+_PARTS: Final = (
+    r"(?s)\A(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}):)?[/\\]*"
+    r"(?P<user>[^/\\?#@]*@)?(?P<host>\[[^\]/]*\]|[^/\\?#:@]*)(?P<port>:[^/\\?#]*)?"
+    r"(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?\z"
+)
+_ADDRESS: Final = (
+    r"\A[/\\]{2}|\A[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}|\A[^:/?#]*\.[^:/?#]*(?:[/?#:]|\z)"
+)
+_WEB: Final = pa.array(["http", "https", "ftp", ""])
+
+Ints = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Different hosts: `name` as DNS would ask for it, what was registered, and what stands before.
+
+    `tenant` marks what lies in a zone in which a company gives names to everybody.
+    """
+
+    name: pa.Array
+    domain: pa.Array
+    before: pa.Array
+    label: pa.Array
+    suffix: pa.Array
+    address: Marks
+    tenant: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """URLs in parts; `host` numbers rows of `hosts`, `web` marks those that browsers open."""
+
+    hosts: Hosts
+    host: Ints
+    path: pa.Array
+    query: pa.Array
+    fragment: pa.Array
+    port: Marks
+    user: Marks
+    web: Marks
+
+
+def parts(urls: pa.Array) -> Urls:
+    """URLs in parts; whatever is no URL has no host."""
+    text = pc.utf8_slice_codeunits(pc.fill_null(urls, ""), 0, LONGEST).cast(pa.string())
+    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, "[\t\r\n]", ""))
+    found = pc.extract_regex(text, _PARTS)
+
+    def part(name: str) -> pa.Array:
+        return pc.fill_null(pc.struct_field(found, name), "")
+
+    scheme = pc.utf8_lower(part("scheme"))
+    web = pc.and_(
+        pc.is_in(scheme, _WEB.cast(scheme.type)), pc.match_substring_regex(text, _ADDRESS)
+    )
+    host = pc.if_else(web, pc.utf8_lower(part("host")), "").dictionary_encode()
+    path = pc.utf8_rtrim(pc.replace_substring(part("path"), "\\", "/"), "/")
+    port = part("port")
+    return Urls(
+        _hosts(host.dictionary.to_pylist()),
+        host.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+        path,
+        part("query"),
+        part("fragment"),
+        _marks(pc.invert(pc.is_in(port, pa.array(["", ":", ":80", ":443"], port.type)))),
+        _marks(pc.greater(pc.utf8_length(part("user")), 0)),
+        _marks(web),
+    )
+
+
+def _hosts(names: list[str]) -> Hosts:
+    ascii_names = [ascii_host(name) for name in names]
+    address = [ip(name) is not None for name in ascii_names]
+    domains = [
+        "" if known else registered(name) for name, known in zip(ascii_names, address, strict=True)
+    ]
+    before = [
+        name[: -len(domain)].rstrip(".") if domain and name.endswith(domain) else ""
+        for name, domain in zip(ascii_names, domains, strict=True)
+    ]
+    split = [domain.partition(".") for domain in domains]
+    return Hosts(
+        pa.array(ascii_names, pa.string()),
+        pa.array(domains, pa.string()),
+        pa.array(before, pa.string()),
+        pa.array([label for label, _, _ in split], pa.string()),
+        pa.array([suffix for _, _, suffix in split], pa.string()),
+        np.array(address, np.bool_).reshape(len(names)),
+        np.array([_given(suffix) for _, _, suffix in split], np.bool_).reshape(len(names)),
+    )
+
+
+@lru_cache(maxsize=8_192)
+def _given(suffix: str) -> bool:
+    """Whether a public suffix is a company's, not a registry's."""
+    return "." in suffix and _registries().publicsuffix(suffix) != suffix
+
+
+@cache
+def _registries() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True)
+
+
+def _marks(values: pa.Array) -> Marks:
+    made: Marks = values.to_numpy(zero_copy_only=False).astype(np.bool_)
+    return made
