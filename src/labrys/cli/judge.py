@@ -172,9 +172,10 @@ def _look(lake: Path | None) -> _Look:
     from labrys.scan.run import reopened
     from labrys.settings import load
 
-    folder, url = existing(lake), load().decisions
+    settings = load()
+    folder, url = existing(lake), settings.decisions
     with Case.open(folder, create=False, write=False) as case:
-        scan = reopened(case, url)
+        scan = reopened(case, url, settings.assets)
     rows = scan.triage.incidents.to_pylist()
     return _Look(folder, url, rows, scan.findings, kept(folder, url))
 
