@@ -12,6 +12,8 @@ from labrys.errors import LabrysError
 
 FILE: Final = "labrys.toml"
 PREFIX: Final = "LABRYS_"
+FILE_ONLY: Final = ("assets",)
+"""Settings that are a table, which no variable holds."""
 _UNITS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(B|KB|MB|GB|TB)$")]
@@ -112,7 +114,7 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in Settings.__struct_fields__:
-        if name == "assets":  # a table, which no variable holds
+        if name in FILE_ONLY:
             continue
         text = environment.get(PREFIX + name.upper())
         if text is not None:
