@@ -30,9 +30,10 @@ def settings_page() -> str:
     told = described()
     rows = []
     for field in msgspec.structs.fields(settings.Settings):
-        default = "" if field.default in ("", ()) else code(str(field.default))
+        default = "" if field.default in ("", (), msgspec.NODEFAULT) else code(str(field.default))
         flag = code(f"--{field.name}") if field.name in flags else ""
         variable = code(f"{settings.PREFIX}{field.name.upper()}")
+        variable = "" if field.name in settings.FILE_ONLY else variable
         rows.append([code(field.name), variable, flag, default, told[field.name]])
     return page(
         "Settings",

@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -12,11 +12,20 @@ from labrys.errors import LabrysError
 
 FILE: Final = "labrys.toml"
 PREFIX: Final = "LABRYS_"
+FILE_ONLY: Final = ("assets",)
+"""Settings that are a table, which no variable holds."""
 _UNITS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(B|KB|MB|GB|TB)$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a host or an account is to its owner."""
+
+    role: str = ""
+    importance: Literal["low", "normal", "high", "critical"] = "high"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long a worker may take for one source of evidence without a result."""
     decisions: str = ""
     """Where exceptions and verdicts are kept: an SQLAlchemy address; empty: in the case itself."""
+    assets: dict[str, Asset] = {}
+    """Hosts and accounts that matter more or less: a pattern (`dc*`), its `role`, `importance`."""
     unpack_depth: Count = 4
     """Archives inside archives: so deep, no deeper."""
     unpack_bytes: Size = "64GB"
@@ -103,6 +114,8 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in Settings.__struct_fields__:
+        if name in FILE_ONLY:
+            continue
         text = environment.get(PREFIX + name.upper())
         if text is not None:
             found[name] = text.split(os.pathsep) if name == "rules" else text

@@ -76,3 +76,13 @@ def test_sizes() -> None:
         2 << 30,
         1 << 40,
     ]
+
+
+def test_assets_are_a_table_of_patterns(tmp_path: Path) -> None:
+    file = tmp_path / "labrys.toml"
+    file.write_text('[assets]\n"dc*" = {role = "domain controller", importance = "critical"}\n')
+    made = load(file=file, environment={"LABRYS_ASSETS": "nothing"})
+    assert made.assets["dc*"].importance == "critical"
+    file.write_text('[assets]\n"dc*" = {importance = "very"}\n')
+    with pytest.raises(LabrysError, match="importance"):
+        load(file=file, environment={})

@@ -171,7 +171,8 @@ def _visible(case: Any) -> "Scan":
     from labrys.scan.run import reopened
     from labrys.settings import load
 
-    return reopened(case, load().decisions)
+    settings = load()
+    return reopened(case, settings.decisions, settings.assets)
 
 
 def _effect(folder: Path, scan: "Scan", wanted: "list[Exclusion]") -> "Effect":

@@ -24,5 +24,7 @@ def command(
 
     form = Form.NDJSON if as_json else Form.TABLE
     with Case.open(existing(lake), create=False, write=False) as case:
-        report = report_of(case, reopened(case, load().decisions), form)
+        settings = load()
+        found = reopened(case, settings.decisions, settings.assets)
+        report = report_of(case, found, form)
         write(narrowed(report, incident) if incident else report, form, None)

@@ -116,7 +116,7 @@ def list_all(
         lines.append(f"{verdict.id}  incident {verdict.incident} is {said}")
         lines.append(_reason(verdict))
         if verdict.id in doubts:
-            lines.append(f"          teaches nothing: {doubts[verdict.id]}")
+            lines.append(f"          in quarantine, teaches nothing: {doubts[verdict.id]}")
     for wish in decisions.regroupings:
         lines.append(f"{wish.id}  {len(wish.findings)} findings {wish.kind}")
         lines.append(_reason(wish))
@@ -172,9 +172,10 @@ def _look(lake: Path | None) -> _Look:
     from labrys.scan.run import reopened
     from labrys.settings import load
 
-    folder, url = existing(lake), load().decisions
+    settings = load()
+    folder, url = existing(lake), settings.decisions
     with Case.open(folder, create=False, write=False) as case:
-        scan = reopened(case, url)
+        scan = reopened(case, url, settings.assets)
     rows = scan.triage.incidents.to_pylist()
     return _Look(folder, url, rows, scan.findings, kept(folder, url))
 
@@ -198,6 +199,8 @@ def _judge(said: str, incident: str, why: str, lake: Path | None, who: str) -> N
         phases=len(row["tactics"]),
         who=who or getpass.getuser(),
         why=why,
+        severity=row["severity_id"],
+        tactics=tuple(row["tactics"]),
     )
     with opened(look.folder, look.url) as store:
         verdict = store.judge(verdict)
@@ -205,7 +208,7 @@ def _judge(said: str, incident: str, why: str, lake: Path | None, who: str) -> N
     what = "an attack" if said == "true" else "normal here"
     lines = [f"{verdict.id}  #{row['rank']} {row['title']}: {what}"]
     if verdict.id in doubts:
-        lines.append(f"          teaches nothing yet: {doubts[verdict.id]}")
+        lines.append(f"          in quarantine, teaches nothing yet: {doubts[verdict.id]}")
     say(shown("\n".join(lines) + "\n"))
 
 

@@ -73,6 +73,7 @@ def command(
         engine=settings.engine,
         engine_memory=settings.engine_memory,
         decisions=settings.decisions,
+        assets=settings.assets,
         reading=reading(settings),
     )
     case = for_scan(settings.lake, paths)

@@ -29,7 +29,8 @@ class Verdict:
     """What somebody made of an incident: `true` (an attack) or `false` (it is normal here).
 
     `pairs` are (rule uid, host) of what was in it, by which the verdict means something for the
-    next incident; `phases` is how many phases of an attack it fitted.
+    next incident; `phases` is how many phases of an attack it fitted, `tactics` are these, and
+    `severity` (OCSF) is the incident's.
     """
 
     incident: str
@@ -39,6 +40,8 @@ class Verdict:
     who: str = ""
     why: str = ""
     made: int = 0
+    severity: int = 0
+    tactics: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -200,7 +203,9 @@ def _exclusion(row: dict[str, Any]) -> Exclusion:
 
 
 def _verdict(row: dict[str, Any]) -> Verdict:
-    return Verdict(**{**row, "pairs": tuple(tuple(pair) for pair in row["pairs"])})
+    lists = {"pairs": tuple(tuple(pair) for pair in row["pairs"])}
+    # Verdicts of earlier versions know neither tactics nor severity.
+    return Verdict(**{**row, **lists, "tactics": tuple(row.get("tactics", ()))})
 
 
 def _regrouping(row: dict[str, Any]) -> Regrouping:

@@ -1,8 +1,11 @@
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from labrys.decisions import Decisions, Exclusion, Regrouping, Verdict, kept, opened
+from labrys.decisions.store import FILE
 from labrys.errors import LabrysError
 
 
@@ -52,3 +55,30 @@ def test_a_database_that_does_not_answer_is_an_error_without_its_password(tmp_pa
     with pytest.raises(LabrysError) as error, opened(tmp_path, "sqlite:////no/such/folder/x.db"):
         pass
     assert "/no/such/folder" in str(error.value)
+
+
+def test_decisions_come_along_with_a_copy_of_the_case(tmp_path: Path) -> None:
+    case, copy = tmp_path / "one.labrys", tmp_path / "two.labrys"
+    case.mkdir()
+    with opened(case) as store:
+        store.judge(Verdict("i1", "false", (("r1", "ws01"),), 2, "me", "a test", 4, 3, ("impact",)))
+        store.regroup(Regrouping("apart", ("f1",), "me", "another case", 5))
+    shutil.copytree(case, copy)
+    assert kept(copy) == kept(case)
+    with opened(copy) as store:
+        store.remove(kept(copy).verdicts[0].id)
+    assert kept(case).verdicts
+    assert not kept(copy).verdicts
+
+
+def test_verdicts_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.judge(Verdict("i1", "false", (("r1", "ws01"),), 2, "me", "a test", 4))
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute(
+            "update labrys_verdict set content = json_remove(content, '$.tactics', '$.severity')"
+        )
+    database.close()
+    assert kept(tmp_path).verdicts == (
+        Verdict("i1", "false", (("r1", "ws01"),), 2, "me", "a test", 4),
+    )

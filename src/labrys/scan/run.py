@@ -29,6 +29,7 @@ from labrys.scan.detection import (
 )
 from labrys.scan.ingest import CONTAINER, DiskFull, Reading, Watcher, ingest, writing
 from labrys.scan.rules import armed, load
+from labrys.settings import Asset
 from labrys.triage import Triage, incidents
 
 
@@ -43,6 +44,7 @@ class Options:
     engine: str = "duckdb"
     engine_memory: str = "2GB"
     decisions: str = ""
+    assets: Mapping[str, Asset] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
 
 
@@ -128,7 +130,7 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
         notes.append(f"{full}: not everything was searched; free some space and scan again")
     watch.step("joining findings")
     sources = _named(_sources(case), names)
-    return _concluded(case, tools, sources, tuple(notes), begun, options.decisions)
+    return _concluded(case, tools, sources, tuple(notes), begun, options.decisions, options.assets)
 
 
 def detect_rest(case: Case, tools: Equipment, options: Options, watch: Watcher) -> Iterator[str]:
@@ -158,17 +160,18 @@ def concluded(
 ) -> Scan:
     """What the case holds now of the sources of these names; `begun` as `_now` gives it."""
     sources = _named(_sources(case), names)
-    return _concluded(case, tools, sources, notes, begun, options.decisions)
+    return _concluded(case, tools, sources, notes, begun, options.decisions, options.assets)
 
 
-def reopened(case: Case, decisions: str = "") -> Scan:
+def reopened(case: Case, decisions: str = "", assets: Mapping[str, Asset] | None = None) -> Scan:
     """What earlier scans of a case came to, from what they found; nothing is read again.
 
-    `decisions` is where exceptions are kept (see `labrys.decisions`).
+    `decisions` is where exceptions are kept (see `labrys.decisions`), `assets` what people say of
+    their hosts and accounts.
     """
     nothing = RuleSet("", (), (), (), ())
     tools = Equipment(nothing, None, (), ())
-    return _concluded(case, tools, tuple(_sources(case)), (), _now(), decisions)
+    return _concluded(case, tools, tuple(_sources(case)), (), _now(), decisions, assets or {})
 
 
 def found_in(case: Case, tools: Equipment | None = None) -> pa.Table:
@@ -185,6 +188,7 @@ def _concluded(
     notes: tuple[str, ...],
     begun: tuple[float, float],
     decisions: str,
+    assets: Mapping[str, Asset],
 ) -> Scan:
     every = found_in(case, tools)
     decided = kept(case.path, decisions)
@@ -198,7 +202,7 @@ def _concluded(
         sources=sources,
         shapes={shape: held.rows for shape, held in case.shapes().items()},
         findings=findings,
-        triage=incidents(findings, lessons(decided)),
+        triage=incidents(findings, lessons(decided), assets),
         rules=tools.rules,
         detectors=tuple(tools.current()),
         notes=notes,

@@ -39,6 +39,7 @@ def summary(story: Story) -> str:
         it = "It fits" if story.end - story.begin == 1 else "They fit"
         noun = "phase" if len(phases) == 1 else "phases"
         sentences.append(f"{it} {len(phases)} {noun} of an attack: {names}.")
+    sentences.extend(_owned(story))
     worst = _telling(story)[0]
     level = Severity(worst.severity).name.lower()
     times = f", {worst.count:,} times" if worst.count > 1 else ""
@@ -56,6 +57,19 @@ def summary(story: Story) -> str:
     elif story.start == NO_TIME:
         sentences.append("None of the findings has a time that can be believed.")
     return " ".join(sentences)
+
+
+def _owned(story: Story) -> list[str]:
+    """Which of its hosts and accounts matter, and why."""
+    roles: dict[str, list[str]] = {}
+    for each in story.cast.named:
+        if each.asset and each.role != "parent":
+            roles.setdefault(each.asset, []).append(cut(each.shown, 40))
+    made = []
+    for role, names in list(roles.items())[:3]:
+        rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        made.append(f"{role}: {', '.join(names[:2])}{rest}")
+    return [f"Of note: {'; '.join(made)}."] if made else []
 
 
 def duration(gap: int) -> str:

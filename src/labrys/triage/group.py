@@ -5,7 +5,8 @@ one before them with the same key (union-find over those links); nodes that coul
 not belong together (without time, very long, always there) join the one group they are closest
 to, or stay among themselves; weak findings join a group by a strong key or not at all, except that
 many stages on one host in a short time, or enough that is unusual (`labrys.triage.unusual`), are a
-group of their own.
+group of their own. What the case shows to be everyday (`labrys.triage.habits`) counts as weak, and
+groups in which no two things agree (`labrys.triage.agreement`) are none.
 """
 
 from dataclasses import dataclass, replace
@@ -18,13 +19,13 @@ from labrys.triage.arrays import Flags, Ints
 from labrys.triage.attach import attach, chain, leaf_window, timeless
 from labrys.triage.breadth import breadth
 from labrys.triage.columns import Columns
-from labrys.triage.habits import habits, kept_together, one_after_another
+from labrys.triage.habits import Habits, habits, kept_together, one_after_another
 from labrys.triage.links import AGAIN, Links, components, naming, together
 from labrys.triage.nodes import LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
 from labrys.triage.said import Said
 from labrys.triage.ties import STRONG, Keys, chronic, clock, keys
-from labrys.triage.unusual import beside_serious, unusual
+from labrys.triage.unusual import Unusual, beside_serious, unusual
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Groups:
     """`group` of each node: the smallest node number in it; -1 for what is only noise.
 
     `lifted` are weak nodes that are a group for their many stages, `burst` for their rarity;
-    `unusual` are these, and what joined for being unusual too. `everyday`: of rules that fire on many other days
-    too; `normal`: judged so by people.
+    `unusual` are these, and what joined for being unusual too. `everyday`: of rules that fire on
+    many other days too; `normal`: judged so by people.
     """
 
     group: Ints
@@ -47,8 +48,54 @@ class Groups:
     normal: Flags
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The nodes and what is known of them: `core` are those that groups grow from, `common` is
+    everyday, and `noisy` ties only by strong keys."""
+
+    nodes: Nodes
+    rare: Rarity
+    known: Habits
+    keys: Keys
+    common: Flags
+    noisy: Flags
+    core: Flags
+
+
 def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     """The groups of a case, and by what they hold together; what people say goes before all else."""
+    case = _known(nodes, columns)
+    nodes, known = case.nodes, case.known
+    weak = ~nodes.strong & ~case.common
+    odd = unusual(nodes, case.rare, weak, case.core & known.fresh, known.fresh)
+    found, joined = _serious(case, columns, odd)
+    found.append(attach(nodes, case.keys, weak & ~odd.member, nodes.strong, case.keys.near))
+    joined[found[-1].node] = True
+    found.append(beside_serious(nodes, case.rare, ~joined & ~known.everyday, case.core))
+    also = odd.member.copy()
+    also[found[-1].node] = joined[found[-1].node] = True
+    lifted, links = breadth(nodes, columns, ~joined & ~case.noisy & ~known.everyday)
+    found.append(links)
+    joined |= lifted
+    grouped = np.where(joined, components(len(joined), found), -1)
+    carrying = case.core | lifted | odd.burst
+    dropped, links = thin(nodes, case.rare, known, grouped, carrying)
+    labels, links = _decided([*found, links], joined & ~dropped, people)
+    return Groups(
+        group=labels,
+        links=links,
+        keys=case.keys,
+        lifted=lifted,
+        burst=odd.burst,
+        unusual=also & (labels >= 0),
+        rare=case.rare,
+        everyday=case.common,
+        normal=people.normal,
+    )
+
+
+def _known(nodes: Nodes, columns: Columns) -> _Case:
+    """What the case says of its nodes; everyday ones of medium severity are no longer strong."""
     rare = rarity(nodes, columns)
     known = habits(nodes, columns, rare)
     between = (nodes.severity >= Severity.MEDIUM) & (nodes.severity < Severity.CRITICAL)
@@ -56,20 +103,25 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     rare = replace(rare, surprise=np.where(common, 0.0, rare.surprise))
     nodes = replace(nodes, strong=nodes.strong & ~(common & (nodes.severity == Severity.MEDIUM)))
     time = clock(nodes)
-    made = keys(nodes, columns, time, known.everyday)
     noisy = chronic(nodes, time) | rare.chronic | common
     noisy |= rare.usual & (nodes.severity <= Severity.MEDIUM)
     core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
-    weak = ~nodes.strong
-    odd = unusual(nodes, rare, weak & ~common, core & known.fresh, known.fresh)
+    made = keys(nodes, columns, time, known.everyday)
+    return _Case(nodes, rare, known, made, common, noisy, core)
+
+
+def _serious(case: _Case, columns: Columns, odd: Unusual) -> tuple[list[Links], Flags]:
+    """Links of what is of medium severity or more, and which nodes belong to a group by them."""
+    nodes, made, core = case.nodes, case.keys, case.core
     found = [chain(nodes, made, core, made.window), odd.links]
     leaves = nodes.strong & ~core
     strong = np.where(np.isin(made.tie, list(STRONG)), made.window, 0)
+    everyday = ~nodes.strong & case.common
     attached = together(
         [
-            attach(nodes, made, leaves & ~noisy, core, leaf_window(made)),
-            attach(nodes, made, leaves & noisy, core, strong),
-            attach(nodes, made, weak & common, core, made.near),
+            attach(nodes, made, leaves & ~case.noisy, core, leaf_window(made)),
+            attach(nodes, made, leaves & case.noisy, core, strong),
+            attach(nodes, made, everyday, core, made.near),
         ]
     )
     found.append(attached)
@@ -77,43 +129,26 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     left[attached.node] = False
     found.append(timeless(nodes, made, left))
     single = _of_one_rule(nodes, components(len(core), found))
-    found.append(_recurring(nodes, columns, (left | core) & single & ~common))
-    left |= weak & common
+    found.append(_recurring(nodes, columns, (left | core) & single & ~case.common))
+    left |= everyday
     left[attached.node] = False
-    found.append(kept_together(nodes, rare, known, left))
-    kept = found[-1]
-    found.append(attach(nodes, made, weak & ~odd.member & ~common, nodes.strong, made.near))
+    kept = kept_together(nodes, case.rare, case.known, left)
     joined = nodes.strong | odd.member
-    joined[found[-1].node] = joined[attached.node] = joined[kept.node] = joined[kept.other] = True
-    found.append(beside_serious(nodes, rare, ~joined & ~known.everyday, core))
-    also = odd.member.copy()
-    also[found[-1].node] = joined[found[-1].node] = True
-    lifted, links = breadth(nodes, columns, ~joined & ~noisy & ~known.everyday)
-    found.append(links)
-    joined |= lifted
-    grouped = np.where(joined, components(len(core), found), -1)
-    dropped, links = thin(nodes, rare, known, grouped, core | lifted | odd.burst)
-    found.append(links)
-    joined &= ~dropped
+    joined[attached.node] = joined[kept.node] = joined[kept.other] = True
+    return [*found, kept], joined
+
+
+def _decided(found: list[Links], joined: Flags, people: Said) -> tuple[Ints, Links]:
+    """The groups, and their links, after what people have said."""
     joined[people.links.node] = joined[people.links.other] = True
     for mine in people.apart:
         joined |= mine
     found = people.cut([*found, people.links])
-    labels = np.where(joined, components(len(core), found), -1)
+    labels = np.where(joined, components(len(joined), found), -1)
     # What is kept apart is one incident, whether its own links hold it together or not.
     for mine in people.apart:
         labels[mine] = np.flatnonzero(mine)[:1]
-    return Groups(
-        labels,
-        together(found),
-        made,
-        lifted,
-        odd.burst,
-        also & (labels >= 0),
-        rare,
-        common,
-        people.normal,
-    )
+    return labels, together(found)
 
 
 def _of_one_rule(nodes: Nodes, labels: Ints) -> Flags:

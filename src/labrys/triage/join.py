@@ -1,5 +1,6 @@
 """Findings → incidents: the few things that happened, ranked and explained, and the noise folded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -9,9 +10,11 @@ import pyarrow as pa
 
 from labrys.decisions import Lessons
 from labrys.ocsf.schema import INCIDENT
+from labrys.settings import Asset
 from labrys.triage import rank
 from labrys.triage.advice import steps
 from labrys.triage.arrays import Ints
+from labrys.triage.assets import assets
 from labrys.triage.chain import in_order
 from labrys.triage.columns import NO_TIME, read
 from labrys.triage.explain import summary, title
@@ -34,17 +37,21 @@ class Triage:
     folded: pa.Table
 
 
-def incidents(findings: pa.Table, lessons: Lessons | None = None) -> Triage:
+def incidents(
+    findings: pa.Table,
+    lessons: Lessons | None = None,
+    stated: Mapping[str, Asset] | None = None,
+) -> Triage:
     """Join findings (`ocsf.schema.FINDING`) to incidents; a pure function of their set.
 
     The order of the rows does not matter, and findings of one uid count once. `lessons` is what
-    people have decided about them.
+    people have decided about them, `stated` what they say of their hosts and accounts.
     """
     columns = read(findings)
     nodes = fold(columns)
     groups = group(nodes, columns, said(columns, nodes, lessons or Lessons()))
     who = members(columns, nodes, groups)
-    told = stories(columns, nodes, groups, who)
+    told = stories(columns, nodes, groups, who, assets(columns, stated or {}))
     reasons = pa.array(why(columns, nodes, groups), pa.string())
     node = nodes.node[who.finding]
     del nodes, groups  # large, and no longer needed

@@ -2,7 +2,8 @@
 
 The score is the sum of what each distinct rule adds (its hits count once), each further one
 less, and of how unusual the weak findings are that made the incident; widened by the number of
-tactics, by their following the kill chain in time, and by the number of hosts; then pressed into 0
+tactics, by their following the kill chain in time, by the number of hosts, and by how much these
+and the accounts matter (`labrys.triage.assets`); then pressed into 0
 to 100.
 """
 
@@ -35,6 +36,7 @@ def score(story: Story) -> float:
     total *= 1 + 0.25 * max(0, phases - 1)
     total *= 1 + 0.05 * max(0, _in_sequence(story) - 1)
     total *= 1 + 0.1 * log2(max(1, story.cast.count("host")))
+    total *= _importance(story)
     return round(100 * total / (total + _HALF), 2)
 
 
@@ -64,6 +66,15 @@ def confidence(story: Story) -> int:
 def tactics(story: Story) -> set[str]:
     """All tactics of the incident's findings."""
     return {tactic for hit in story.hits for tactic in hit.attack.tactics}
+
+
+def _importance(story: Story) -> float:
+    """How much what the incident is about matters: as the most important of it, or, where all of
+    its hosts are known to matter little, less."""
+    weights = [each.weight for each in story.cast.named if each.role != "parent"]
+    hosts = [each.weight for each in story.cast.of("host")]
+    most = max(weights, default=1.0)
+    return most if most > 1 or not hosts else max(hosts)
 
 
 def _part(hit: Hits) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from labrys.ocsf.schema import ENTITY_TYPES, Severity
 from labrys.triage.arrays import Flags, Ints, Small, numbered, unique
+from labrys.triage.assets import NOTHING, Assets
 from labrys.triage.columns import NO_TIME, Attack, Columns
 from labrys.triage.entities import KIND, ROLES
 from labrys.triage.group import Groups
@@ -23,12 +24,17 @@ _ROLE_WEIGHT: Final = np.array([3, 2, 2, 1, 3, 1, 1, 1], np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An entity of an incident: what people read, and what it did most prominently."""
+    """An entity of an incident: what people read, and what it did most prominently.
+
+    `asset` is what it is to its owner, where that is known, and `weight` how much that counts.
+    """
 
     kind: str
     shown: str
     role: str
     key: str
+    asset: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +127,13 @@ def members(columns: Columns, nodes: Nodes, groups: Groups) -> Members:
     )
 
 
-def stories(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[Story]:
+def stories(
+    columns: Columns, nodes: Nodes, groups: Groups, who: Members, owned: Assets
+) -> list[Story]:
     """The facts of each incident, in the order of `Members.incident`."""
     bounds = np.searchsorted(who.incident, np.arange(who.count + 1))
     hits = _hits(columns, nodes, groups, who)
-    casts = _casts(columns, who.finding, who.incident, who.count, _PER_KIND)
+    casts = _casts(columns, who.finding, who.incident, who.count, _PER_KIND, owned)
     burst = groups.burst[nodes.node[who.finding]]
     anchors = _anchors(columns, who, burst)
     lifted = (groups.lifted | groups.unusual)[nodes.node[who.finding]]
@@ -229,7 +237,14 @@ def _hits(columns: Columns, nodes: Nodes, groups: Groups, who: Members) -> list[
     return made
 
 
-def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: int) -> list[Cast]:
+def _casts(
+    columns: Columns,
+    finding: Ints,
+    group: Ints,
+    count: int,
+    per_kind: int,
+    owned: Assets = NOTHING,
+) -> list[Cast]:
     """Who takes part in each of `count` groups of findings; `group` runs parallel to `finding`."""
     group_of = np.full(len(columns.rule), -1)
     group_of[finding] = group
@@ -256,7 +271,8 @@ def _casts(columns: Columns, finding: Ints, group: Ints, count: int, per_kind: i
         *(each[listed].tolist() for each in (group, who, foremost)), strict=True
     ):
         shown, key, spoken = owner.shown(entity), owner.key(entity), (*ROLES, "object")[code]
-        named[number].append(Named(ENTITY_TYPES[owner.kind[entity]], shown, spoken, key))
+        asset = owned.role.get(entity, ""), owned.weight.get(entity, 1.0)
+        named[number].append(Named(ENTITY_TYPES[owner.kind[entity]], shown, spoken, key, *asset))
     more: list[dict[str, int]] = [{} for _ in range(count)]
     kinds, sizes = np.unique(of_kind, return_counts=True)
     for value, size in zip(kinds.tolist(), sizes.tolist(), strict=True):
