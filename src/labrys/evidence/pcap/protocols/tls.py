@@ -36,7 +36,11 @@ class Said(NamedTuple):
     messages: list[tuple[int, bytes]]
     encrypted: bool  # a change of cipher or application data
     alert: int | None
-    whole: bool  # nothing is missing at the end
+    cut: bool  # the last message is not whole
+
+    def lacks(self, kind: int) -> bool:
+        """Whether it is a message of this kind that is cut off."""
+        return self.cut and self.messages[-1][0] == kind
 
 
 def step(talk: Talk, records: Records, final: bool) -> None:
@@ -93,7 +97,7 @@ def parse(text: bytes) -> Said:
         length = int.from_bytes(body[at + 1 : at + 4], "big")
         messages.append((body[at], body[at + 4 : at + 4 + length]))
         at += 4 + length
-    return Said(messages, encrypted, alert, at == len(body))
+    return Said(messages, encrypted, alert, at > len(body))
 
 
 def _fields(asked: Said, said: Said) -> dict[str, Any]:
@@ -102,8 +106,12 @@ def _fields(asked: Said, said: Said) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if client is not None:
         made |= client_fields(client)
+        if asked.lacks(_CLIENT_HELLO):  # a fingerprint of a part would be another's
+            made["ja3"] = made["ja4"] = None
     if server is not None:
         made |= _server_fields(server, client)
+        if said.lacks(_SERVER_HELLO):
+            made["ja3s"] = None
     chain = _chain(said)
     if chain:
         made |= _certificate(chain)
