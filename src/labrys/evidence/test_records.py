@@ -37,6 +37,28 @@ def test_rows_come_out_by_shape_in_order_with_ids_of_position() -> None:
     assert drained(records)["a.b"][0]["_id"] == "0123456789abcdef0123-600"
 
 
+def test_columns_and_rows_of_one_shape_keep_their_order_and_count() -> None:
+    records = Records(SOURCE)
+    records.add("s", {"n": 0, "more": "x"}, time=0, offset=0)
+    made = {"n": pa.array(["1", None]), "_id": pa.array(["a", "b"])}
+    records.add_columns("s", made, times=pa.array([1, None], pa.int64()), offsets=[10, 20])
+    records.add("s", {"n": 3}, time=3, offset=30)
+    found = drained(records)["s"]
+    assert [row["n"] for row in found] == ["0", "1", None, "3"]
+    assert [row["_id"].rpartition("-")[2] for row in found] == ["0", "1", "2", "3"]
+    assert [row["__id"] for row in found] == [None, "a", "b", None]
+    assert [(row["_time"], row["_offset"]) for row in found] == [
+        (0, 0),
+        (1, 10),
+        (None, 20),
+        (3, 30),
+    ]
+    assert found[1]["_source"] == "case/x.log"
+    records = Records(SOURCE, rows=2)
+    records.add_columns("s", {}, times=pa.array([1, 2], pa.int64()), offsets=[0, 1])
+    assert records.full
+
+
 def test_every_batch_leads_with_our_columns_and_is_text() -> None:
     records = Records(SOURCE)
     values = ["t", 1, 2.5, True, None, ["a", None, 3], [], b"\xff", {"k": [1]}, "\ud800", 10**30]

@@ -14,7 +14,7 @@ Cells = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 _NTP: Final = 2_208_988_800  # seconds from 1900 to 1970
 _FLAGS: Final = "FSRPAUEC"
-_FLAG_TEXTS: Final = [
+FLAG_TEXTS: Final = [
     "".join(letter for bit, letter in enumerate(_FLAGS) if number >> bit & 1) or None
     for number in range(256)
 ]
@@ -130,4 +130,4 @@ def _seconds(times: Ints) -> pa.Array:
 
 def flags(cells: Cells) -> pa.Array:
     """TCP flags as letters."""
-    return columns.chosen(numbers(cells) & np.uint64(0xFF), _FLAG_TEXTS)
+    return columns.chosen(numbers(cells) & np.uint64(0xFF), FLAG_TEXTS)

@@ -53,8 +53,14 @@ def macs(values: Ints) -> pa.Array:
 
 def addresses(upper: Words, lower: Words) -> pa.Array:
     """IP addresses as text."""
-    distinct, which = np.unique(np.stack((upper, lower), axis=1), axis=0, return_inverse=True)
-    return chosen(which.reshape(-1), [address(int(u), int(v)) for u, v in distinct.tolist()])
+    order = np.lexsort((lower, upper))
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = (np.diff(upper[order]) != 0) | (np.diff(lower[order]) != 0)
+    which = np.empty(len(order), np.int64)
+    which[order] = np.cumsum(begins) - 1
+    first = order[begins]
+    pairs = zip(upper[first].tolist(), lower[first].tolist(), strict=True)
+    return chosen(which, [address(one, other) for one, other in pairs])
 
 
 def address(upper: int, lower: int) -> str:

@@ -35,9 +35,11 @@ class Fragments:
         ports = np.concatenate((self._ports, own))
         first = np.ones(len(names), np.bool_)
         first[kept:] = head.fragment[pieces] == _FIRST
-        _, group = np.unique(names, axis=0, return_inverse=True)
-        order = np.argsort(group.reshape(-1), kind="stable")
-        found = _nearest(group.reshape(-1)[order], first[order])
+        order = np.lexsort(names.T)  # of one packet those first that came first
+        sorted_names = names[order]
+        begins = np.ones(len(order), np.bool_)
+        begins[1:] = (sorted_names[1:] != sorted_names[:-1]).any(axis=1)
+        found = _nearest(np.cumsum(begins), first[order])
         source = np.full(len(names), -1)
         source[order] = np.where(found >= 0, order[found], -1)
         later = np.flatnonzero(~first)

@@ -18,6 +18,10 @@ DNS, HTTP, SSL, SSH, SMB = (_CODE[name] for name in ("dns", "http", "ssl", "ssh"
 KRB_TCP, RDP, DHCP, QUIC = (_CODE[name] for name in ("krb_tcp", "rdp", "dhcp", "quic"))
 KRB, LDAP, DCE_RPC = _CODE["krb"], _CODE["ldap"], _CODE["dce_rpc"]
 MDNS, LLMNR, NBNS = _CODE["mdns"], _CODE["llmnr"], _CODE["nbns"]
+MAY_TURN_TO_TLS: Final = tuple(
+    _CODE[name] for name in ("smtp", "ftp", "pop3", "imap", "ldap", "mysql")
+)
+"""Protocols that agree to go on with TLS (STARTTLS and its like)."""
 
 _SERVICE_PORTS: Final = (
     *(1080, 1194, 1433, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 3128, 3268, 3306, 3389),

@@ -27,7 +27,7 @@ MOST_BYTES: Final = 64 << 20
 
 _FIRST_PACKETS: Final = {
     services.HTTP: 12, services.SSL: 14, services.DNS: 8, services.SSH: 6, services.KRB_TCP: 12,
-    services.RDP: 2,
+    services.RDP: 14, **dict.fromkeys(services.MAY_TURN_TO_TLS, 14),
 }  # fmt: skip
 """How many packets of each side are read at a connection's beginning."""
 Step = Callable[[Talk, Records, bool], None]
@@ -40,6 +40,7 @@ _STEPS: Final[dict[int, Step]] = {
     services.KRB_TCP: kerberos.step,
     services.KRB: kerberos.step,
     services.RDP: rdp.step,
+    **dict.fromkeys(services.MAY_TURN_TO_TLS, tls.step),
 }
 """Protocols that are read as streams, and those of which something may wait at a flow's end."""
 _DATAGRAMS: Final[dict[int, Datagram]] = {

@@ -19,6 +19,8 @@ MOST_WAITING: Final = 64
 _MOST_RECORDS: Final = 64
 _MOST_NAME: Final = 255
 _MOST_HOPS: Final = 32
+_MOST_REMEMBERED: Final = 512
+"""Longer messages are read again, so that what is remembered stays small."""
 _HEADER: Final = Struct(">6H")
 _RECORD: Final = Struct(">HHIH")
 _CODES: Final = (
@@ -150,12 +152,15 @@ def _single(talk: Talk, records: Records, piece: Piece, message: Message | None)
         _emit(talk, records, piece, number, question, answer, None)
 
 
-@lru_cache(maxsize=1 << 13)
 def parse(data: bytes, *, netbios: bool = False) -> Message | None:
     """A message without its number, the first two bytes; None where it is none.
 
     What is cut off gives what is there. Only the first question counts; Zeek does the same.
     """
+    return (_remembered if len(data) <= _MOST_REMEMBERED else _parsed)(data, netbios)
+
+
+def _parsed(data: bytes, netbios: bool) -> Message | None:
     if len(data) < 10:
         return None
     flags, questions, answers, _, _ = Struct(">5H").unpack_from(data)
@@ -191,6 +196,10 @@ def parse(data: bytes, *, netbios: bool = False) -> Message | None:
         fields["rejected"] = _flag(code in (4, 5, 9))
         _answers(fields, data, at, answers, netbios=netbios)
     return Message(answer, fields, name.lower())
+
+
+_remembered = lru_cache(maxsize=1 << 13)(_parsed)
+"""The same names are asked for again and again."""
 
 
 def _flag(value: int) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from labrys.evidence.pcap.services import SSL
 from labrys.evidence.pcap.talk import Talk, emit, printable
 from labrys.evidence.records import Records
 
@@ -13,12 +14,11 @@ _PROTOCOLS: Final = {0: "RDP", 1: "SSL", 2: "HYBRID", 4: "RDSTLS", 8: "HYBRID_EX
 def step(talk: Talk, records: Records, final: bool) -> None:
     """One record for a connection, once the server has chosen."""
     asked, said = talk.asked.text(), talk.said.text()
-    if not final and len(said) < 11:
-        return
-    at = talk.first()
-    if at is not None and asked[5:6] == bytes([_REQUEST]):
-        emit(records, talk, SHAPE, _fields(asked, said), at)
-    talk.finish()
+    if final or len(said) >= 11:
+        at = talk.first()
+        if at is not None and asked[5:6] == bytes([_REQUEST]):
+            emit(records, talk, SHAPE, _fields(asked, said), at)
+        talk.service = SSL  # which nearly all go on with
 
 
 def _fields(asked: bytes, said: bytes) -> dict[str, Any]:

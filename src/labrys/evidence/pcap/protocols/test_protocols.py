@@ -186,6 +186,16 @@ def test_version_13_is_told_by_its_extension(tmp_path: Path) -> None:
     assert (row["version"], row["cipher"]) == ("TLSv13", "TLS_AES_128_GCM_SHA256")
 
 
+def test_a_hello_that_is_cut_has_no_fingerprint(tmp_path: Path) -> None:
+    asked = make.record(22, make.client_hello("cut.example"))
+    packets = make.pcap(make.connection(asked, make.record(22, make.server_hello()), 443), snap=140)
+    (row,) = read_rows(tmp_path, packets, "net.tls")
+    assert row["server_name"] == "cut.example"
+    assert "ja3" not in row
+    assert "ja4" not in row
+    assert "ja3s" in row
+
+
 def test_giant_records_are_no_tls() -> None:
     assert tls.parse(b"\x16\x03\x01\xff\xff" + bytes(100)).messages == []
 

@@ -138,8 +138,28 @@ def test_rdp(tmp_path: Path) -> None:
         struct.pack(">BBHBBHHB", 3, 0, 11 + len(cookie), 6 + len(cookie), 0xE0, 0, 0, 0) + cookie
     )
     said = struct.pack(">BBHBBHHB", 3, 0, 19, 14, 0xD0, 0, 0, 0) + struct.pack("<BBHI", 2, 0, 8, 2)
-    (row,) = read_rows(tmp_path, make.connection(asked, said, 3_389), "net.rdp")
+    asked = asked.ljust(200, b"\0")  # the next packet begins with the handshake
+    said = said.ljust(200, b"\0")
+    asked += make.record(22, make.client_hello("pc1.example")) + make.record(20, b"\1")
+    own = make.certificate("pc1.example", "pc1.example")
+    said += make.record(22, make.server_hello() + make.certificates(own)) + make.record(20, b"\1")
+    rows = read_rows(tmp_path, make.connection(asked, said, 3_389, mss=200))
+    (row,) = (row for row in rows if row["shape"] == "net.rdp")
     assert (row["cookie"], row["security_protocol"]) == ("alice", "HYBRID")
+    (row,) = (row for row in rows if row["shape"] == "net.tls")
+    assert row["subject"] == "CN=pc1.example,O=Example\\, Inc."
+
+
+def test_starttls(tmp_path: Path) -> None:
+    asked = b"EHLO a\r\nSTARTTLS\r\n".ljust(60, b" ") + make.record(
+        22, make.client_hello("mx.example")
+    )
+    said = b"220 mx\r\n250 STARTTLS\r\n220 go\r\n".ljust(60, b" ") + make.record(
+        22, make.server_hello()
+    )
+    packets = make.connection(asked, said, 25, mss=60)
+    (row,) = read_rows(tmp_path, packets, "net.tls")
+    assert (row["server_name"], row["version"]) == ("mx.example", "TLSv12")
 
 
 def challenge() -> bytes:

@@ -6,13 +6,14 @@ from labrys.evidence.pcap.protocols import hello as hellos
 from labrys.evidence.pcap.protocols import x509
 from labrys.evidence.pcap.protocols.ciphers import CIPHERS
 from labrys.evidence.pcap.protocols.hello import Hello
-from labrys.evidence.pcap.talk import Talk, emit, printable
+from labrys.evidence.pcap.talk import Stream, Talk, emit, printable
 from labrys.evidence.records import Records
 
 SHAPE: Final = "net.tls"
 MOST_RECORD: Final = (1 << 14) + 2048
 """The longest record that RFC 5246 allows; a longer one is no TLS."""
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _SERVER_DONE = 1, 2, 11, 14
+_STARTS: Final = (b"\x16\x03", b"\x15\x03")
 _HANDSHAKE, _CHANGE, _ALERT, _DATA = 22, 20, 21, 23
 _VERSIONS: Final = {
     0x0002: "SSLv2", 0x0300: "SSLv3", 0x0301: "TLSv10", 0x0302: "TLSv11", 0x0303: "TLSv12",
@@ -35,17 +36,22 @@ class Said(NamedTuple):
     messages: list[tuple[int, bytes]]
     encrypted: bool  # a change of cipher or application data
     alert: int | None
-    whole: bool  # nothing is missing at the end
+    cut: bool  # the last message is not whole
+
+    def lacks(self, kind: int) -> bool:
+        """Whether it is a message of this kind that is cut off."""
+        return self.cut and self.messages[-1][0] == kind
 
 
 def step(talk: Talk, records: Records, final: bool) -> None:
     """One record for a connection, once both sides have said what they say in the clear."""
     seen: tuple[int, int] | None = talk.state
-    sizes = (len(talk.asked.text()), len(talk.said.text()))
+    ours, theirs = _records(talk.asked), _records(talk.said)
+    sizes = (len(ours), len(theirs))
     if sizes == seen and not final:
         return
     talk.state = sizes
-    asked, said = parse(talk.asked.text()), parse(talk.said.text())
+    asked, said = parse(ours), parse(theirs)
     if not final and not (said.encrypted and asked.messages):
         return
     at = talk.first()
@@ -53,6 +59,19 @@ def step(talk: Talk, records: Records, final: bool) -> None:
     if fields and at is not None:
         emit(records, talk, SHAPE, fields, at)
     talk.finish()
+
+
+def _records(side: Stream) -> bytes:
+    """What a side said from its first handshake on: other protocols may have agreed to begin one."""
+    text = side.text()
+    if text.startswith(_STARTS):
+        return text
+    base: int | None = None
+    for place, piece in side.ordered():
+        base = place if base is None else base
+        if piece.data.startswith(_STARTS):
+            return text[place - base :]
+    return b""
 
 
 def parse(text: bytes) -> Said:
@@ -78,7 +97,7 @@ def parse(text: bytes) -> Said:
         length = int.from_bytes(body[at + 1 : at + 4], "big")
         messages.append((body[at], body[at + 4 : at + 4 + length]))
         at += 4 + length
-    return Said(messages, encrypted, alert, at == len(body))
+    return Said(messages, encrypted, alert, at > len(body))
 
 
 def _fields(asked: Said, said: Said) -> dict[str, Any]:
@@ -87,8 +106,12 @@ def _fields(asked: Said, said: Said) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if client is not None:
         made |= client_fields(client)
+        if asked.lacks(_CLIENT_HELLO):  # a fingerprint of a part would be another's
+            made["ja3"] = made["ja4"] = None
     if server is not None:
         made |= _server_fields(server, client)
+        if said.lacks(_SERVER_HELLO):
+            made["ja3s"] = None
     chain = _chain(said)
     if chain:
         made |= _certificate(chain)
