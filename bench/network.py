@@ -367,6 +367,18 @@ def _control(
     return rank(tested.occupied), rank(busy)
 
 
+def ordinary(quick: bool) -> Iterator[Line]:
+    """Alerts of all detectors of flows on simulated ordinary days, with no attack in them."""
+    days, told = 0, []
+    for number in range(2 if quick else 8):
+        size, alone = (6, True) if number % 2 else (20, False)
+        rows = table(hosts.day(901 + number, size, hosts.TEST, alone=alone))
+        told += alerts({"network_activity": rows})
+        days += size
+    kinds = ", ".join(sorted({row["title"] for row in told})) or "-"
+    yield Line("alerts on ordinary days", f"{len(told)}", f"{days} simulated host-days", kinds)
+
+
 def ten_million(quick: bool) -> Iterator[Line]:
     """What the features of each detector of flows cost over ten million flows, on two threads."""
     count = 200_000 if quick else 10_000_000
@@ -434,6 +446,7 @@ def measured(quick: bool, chosen: list[str]) -> Iterator[tuple[str, list[Line]]]
             "malware": lambda: malware(into, quick),
             "rita": lambda: rita(into),
             "beacons": lambda: beacons(into, quick),
+            "ordinary": lambda: ordinary(quick),
             "tunnels": tunnels,
             "cost": lambda: ten_million(quick),
         }
@@ -447,7 +460,7 @@ def measured(quick: bool, chosen: list[str]) -> Iterator[tuple[str, list[Line]]]
 def main(arguments: list[str]) -> int:
     """Print the figures as a table, or as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench network", description=__doc__)
-    names = ("benign", "malware", "rita", "beacons", "tunnels", "cost")
+    names = ("benign", "malware", "rita", "beacons", "ordinary", "tunnels", "cost")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
