@@ -176,7 +176,7 @@ def _asked(events: Any) -> Any:
         size=ibis.coalesce(
             column(ours, "http_response_length", "int64"),
             column(ours, "traffic_bytes_in", "int64"),
-            0,
+            -1,
         ),
     )
 
@@ -190,7 +190,8 @@ def _marked(rows: Any) -> Any:
     bare = rows.host.re_search(ADDRESS) & ~private(rows.host)
     ordinary = rows.type.re_search(UPDATES) | rows.host.re_search(r"ocsp") | named(UPDATES)
     report = post & mute & ~ordinary
-    big = rows.size >= BIG
+    # Where a capture was cut, nobody knows the size; a program is one all the same.
+    big = (rows.size >= BIG) | (rows.size < 0)
     fetched = (program | opaque) & big
     nameless = ~named(r"\.[a-z0-9]{1,8}$") | named(SCRIPT_NAME)
     picture = rows.path.lower().re_search(r"\.(gif|jpe?g|png|bmp|ico)$")
@@ -205,7 +206,7 @@ def _marked(rows: Any) -> Any:
     html = rows.type.startswith("text/html")
     no_picture = picture & (rows.type != "") & ~rows.type.startswith("image")
     # Sites that have no such picture say so in a page, with a code that says all is well.
-    no_picture = no_picture & (rows.size >= html.ifelse(5 * BIG, BIG))
+    no_picture = no_picture & ((rows.size >= html.ifelse(5 * BIG, BIG)) | (~html & (rows.size < 0)))
     unsaid = (rows.type == "") | rows.type.startswith("text/plain")
     page = html & (rows.agent == "") & named(SCRIPT_NAME)
     masked = (fetched & plain) | (good & no_picture & mute)

@@ -129,5 +129,11 @@ def test_ordinary_requests_do_not_hide_odd_ones() -> None:
     assert found["confidence"] >= alerts(odd)[0]["confidence"]
 
 
+def test_a_program_of_unknown_size_is_one_all_the_same() -> None:
+    cut = {"http_response_content_type": "application/x-msdownload"}
+    assert alerts(ask("cdn.example", "/logo.gif", agent=WININET, **cut))
+    assert not alerts(ask("cdn.example", "/logo.gif", http_response_content_type="text/html"))
+
+
 def test_replies_without_a_request_say_nothing() -> None:
     assert told("http_odd", [ask(None, "", agent=None, http_request_http_method=None)]) == []
