@@ -12,7 +12,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from command import COMMAND, environment, labrys, sources
+from command import COMMAND, environment, labrys, rows, shapes, sources
+from labrys.lake.ledger import CaseError
 from labrys.respond.guards import names
 from labrys.respond.ledger import Block, now
 from labrys.respond.lists import files
@@ -177,7 +178,9 @@ def test_a_watch_blocks_whom_it_sees_within_seconds(
     command = ["ip", "netns", "exec", ours, "env", *env, *COMMAND, *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            time.sleep(3)
+            end = time.monotonic() + 60
+            while not read_already(tmp_path / "case") and time.monotonic() < end:
+                time.sleep(0.1)
             assert calls(outside, ours, ATTACKER, "203.0.113.1")
             with log.open("a") as stream:
                 stream.write(AUTH % (1, ATTACKER) + AUTH % (2, OTHER) + AUTH % (3, "10.0.0.9"))
@@ -199,7 +202,13 @@ def test_a_watch_blocks_whom_it_sees_within_seconds(
     assert calls(outside, ours, ATTACKER, "203.0.113.1")
 
 
-CAPTURE = lacking("ping") or ("" if lacking("dumpcap") == "" else lacking("tcpdump"))
+CAPTURE = lacking("dumpcap") and lacking("tcpdump")
+SEND = """
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(20):
+    s.sendto(b"something", ("127.0.0.1", 5000 + n)); time.sleep(0.1)
+"""
 
 
 @pytest.mark.skipif(bool(CAPTURE), reason=CAPTURE or "there is a capture program")
@@ -210,9 +219,11 @@ def test_an_interface_is_captured_into_parts_that_are_read(tmp_path: Path) -> No
         command = ["ip", "netns", "exec", name, "env", *env, *COMMAND, *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
-                time.sleep(2)
-                assert inside(name, ["ping", "-c", "5", "-i", "0.3", "127.0.0.1"]).returncode == 0
-                end = time.monotonic() + 30
+                end = time.monotonic() + 60
+                parts = tmp_path / "case" / "inbox" / "capture"
+                while not (parts.is_dir() and list(parts.iterdir())) and time.monotonic() < end:
+                    time.sleep(0.1)
+                assert inside(name, ["python3", "-c", SEND]).returncode == 0
                 while not captured(tmp_path / "case") and time.monotonic() < end:
                     time.sleep(0.3)
                 process.send_signal(signal.SIGINT)
@@ -221,13 +232,23 @@ def test_an_interface_is_captured_into_parts_that_are_read(tmp_path: Path) -> No
                 process.kill()
     assert process.returncode in (0, 1), err
     assert captured(tmp_path / "case"), err
+    flows = [row for shape, found in rows(tmp_path / "case").items() for row in found]
+    assert any("5000" in row.values() for row in flows), shapes(tmp_path / "case")
+
+
+def read_already(case: Path) -> bool:
+    try:
+        return bool(sources(case))
+    except CaseError:  # it is only being made
+        return False
 
 
 def captured(case: Path) -> list[str]:
-    """The parts of the capture that a reader has been asked to read."""
-    if not (case / "ledger.sqlite").exists():
+    """The parts of the capture that have been read."""
+    try:
+        return [name for name, row in sources(case).items() if "/inbox/" in name and row["rows"]]
+    except CaseError:  # it is only being made
         return []
-    return [name for name in sources(case) if "/inbox/capture/" in name]
 
 
 UPSTREAM = """\

@@ -9,7 +9,7 @@ that cannot is read when it has rested for a while.
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +71,20 @@ class File:
 
 
 class Files:
-    """The files below some paths, as they were when last looked at."""
+    """The files below some paths, as they were when last looked at.
 
-    def __init__(self, paths: Sequence[Path], settle: float, own: tuple[str, ...]) -> None:
+    `writing` says of a file that is read as a whole whether it must wait, although it rests.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        settle: float,
+        own: tuple[str, ...],
+        writing: Callable[[Path], bool] = lambda _: False,
+    ) -> None:
         self._paths, self._settle, self._own = tuple(paths), settle, own
+        self._writing = writing
         self._known: dict[tuple[int, int], File] = {}
         self._said: set[str] = set()
         self.look_seconds = 0.0
@@ -115,7 +125,10 @@ class Files:
             if file.asked or not file.rest:
                 continue
             last = self._last(file, ending=ending)
-            if last if file.way == "whole" else file.tried != (file.size, last):
+            if file.way != "whole":
+                if file.tried != (file.size, last):
+                    yield file
+            elif last and (ending or not self._writing(file.path)):
                 yield file
 
     def piece(self, file: File, known: tuple[Known, ...], *, ending: bool = False) -> Piece:

@@ -109,7 +109,8 @@ class Watch:
         reading = self.options.reading
         self._session = Session(self.case, reading, self.tools.rows, self.watcher, self._found)
         own = tuple(own_names(self.case.path, self.options.paths))
-        self._files = Files(self.options.paths, self.pace.settle, own)
+        writing = self.fed.writing if self.fed is not None else lambda _: False
+        self._files = Files(self.options.paths, self.pace.settle, own, writing)
         self._asked: dict[str, File] = {}
         self._queue: deque[Task] = deque()
         self._look = _Due(self.pace.look)
@@ -140,7 +141,9 @@ class Watch:
             self._beside.close()
             pool.close()
             self._files.close()
-        return self._conclude(begun)
+        made = self._conclude(begun)
+        self.case.compact(_SMALL)
+        return made
 
     def _round(self, pool: Pool) -> None:
         if time.monotonic() >= self._look.at:
