@@ -16,8 +16,9 @@ from command import COMMAND, environment, labrys, rows, shapes, sources
 from labrys.lake.ledger import CaseError
 from labrys.respond.guards import names
 from labrys.respond.ledger import Block, now
+from labrys.respond.ledger import opened as ledger
 from labrys.respond.lists import files
-from namespace import inside, join, lacking, namespaces
+from namespace import inside, join, lacking, must, namespaces
 
 FIREWALL = lacking("nft")
 RESOLVER = lacking("unbound", "dig")
@@ -120,6 +121,24 @@ def test_the_allow_list_lets_through_what_was_blocked(
     assert not calls(ours, outside, "203.0.113.1", ATTACKER)
     respond(ours, case, "apply", "--connector", "nftables", "--yes", "--allow", tmp_path / "allow")
     assert calls(ours, outside, "203.0.113.1", ATTACKER)
+
+
+@with_nft
+def test_this_machine_never_drops_itself_or_its_way_out(
+    network: tuple[str, str], case: Path, tmp_path: Path
+) -> None:
+    """Even where the ledger says so: its address, and the gateway behind which all others are."""
+    ours, outside = network
+    must("ip", "-n", ours, "route", "add", "default", "via", OTHER)
+    at = now()
+    with ledger(case) as kept:
+        kept.add(
+            [Block("ip", value, at, at + 60_000, "me", "x") for value in (OTHER, "203.0.113.1")]
+        )
+    said = respond(ours, case, "apply", "--connector", "nftables", "--yes")
+    assert f"not dropped: {OTHER}: a gateway of this machine" in said
+    assert "not dropped: 203.0.113.1: an address of this machine" in said
+    assert calls(ours, outside, "203.0.113.1", OTHER)
 
 
 @with_nft

@@ -248,11 +248,8 @@ def apply(
     at, blocks, allowed = now(), list(kept(*_where(lake))), read_names(allow)
     script = nft.wanted(blocks, allowed, at)
     before = nft.held()
-    after = {
-        each.value
-        for each in blocks
-        if each.kind == "ip" and each.active(at) and not allowed.holds("ip", each.value)
-    }
+    good, no = nft.droppable(blocks, allowed, at)
+    after = {each.value for each in good}
     if yes:
         nft.apply(script)
     else:
@@ -262,6 +259,7 @@ def apply(
         say(_json({"applied": yes, "added": more, "removed": fewer, "held": len(after)}))
         return
     lines = [*(f"+ {value}" for value in more), *(f"- {value}" for value in fewer)]
+    lines += [f"not dropped: {each.value}: {reason}" for each, reason in no]
     what = (
         f"{len(after)} addresses are dropped now" if yes else "nothing was changed; --yes does it"
     )
