@@ -46,6 +46,8 @@ class File:
     asked: bool = False
     tried: tuple[int, str] = (-1, "")
     """Up to which size, and in which way (`Piece.last`), a piece was asked for last."""
+    doubt: bool = False
+    """It has changed while a piece was being read: whether it is still the same must be seen."""
     gone: bool = False
     moved: bool = False
     tail: bytes = b""
@@ -122,7 +124,7 @@ class Files:
     def due(self, *, ending: bool = False) -> Iterator[File]:
         """Files of which something is to be read now; `ending`: nothing will be written any more."""
         for file in self._known.values():
-            if file.asked or not file.rest:
+            if file.asked or file.rest <= 0:
                 continue
             last = self._last(file, ending=ending)
             if file.way != "whole":
@@ -175,13 +177,15 @@ class Files:
 
     def _changed(self, file: File, path: Path, name: str, stat: os.stat_result, now: float) -> None:
         file.path, file.moved = path, name != file.name
-        if (stat.st_size, stat.st_mtime_ns) == (file.size, file.mtime_ns):
+        if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
+            file.grew, file.doubt = now, True
+            file.size, file.mtime_ns = stat.st_size, stat.st_mtime_ns
+        if not file.doubt or file.asked:
             return
-        file.grew = now
-        file.size, file.mtime_ns = stat.st_size, stat.st_mtime_ns
+        file.doubt = False
         if file.way == "whole":
             file.read = 0
-        elif not file.asked and (stat.st_size < file.read or not self._same(file)):
+        elif file.size < file.read or not self._same(file):
             file.again()
 
     def _same(self, file: File) -> bool:
@@ -199,7 +203,8 @@ class Files:
             file.gone = True
             if file.asked:
                 continue
-            if file.handle >= 0 and file.way == "pieces" and file.rest and file.tried[1] != "end":
+            waits = file.way == "pieces" and file.rest > 0 and file.tried[1] != "end"
+            if file.handle >= 0 and waits:
                 continue  # its rest is read through what is open
             self._let_go(file)
             del self._known[key]
