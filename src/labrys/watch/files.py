@@ -90,6 +90,7 @@ class Files:
         self._known: dict[tuple[int, int], File] = {}
         self._said: set[str] = set()
         self.look_seconds = 0.0
+        self._begun = time.monotonic()
 
     def look(self) -> Iterator[File | Problem]:
         """New files (to be compared with the case by the caller), and what cannot be read."""
@@ -172,8 +173,8 @@ class Files:
     @property
     def quiet(self) -> float:
         """For how many seconds nothing has grown."""
-        latest = max((file.grew for file in self._known.values()), default=0.0)
-        return time.monotonic() - latest
+        latest = max((file.grew for file in self._known.values()), default=self._begun)
+        return time.monotonic() - max(latest, self._begun)
 
     def _changed(self, file: File, path: Path, name: str, stat: os.stat_result, now: float) -> None:
         file.path, file.moved = path, name != file.name

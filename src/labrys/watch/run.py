@@ -134,8 +134,10 @@ class Watch:
                 ended = self.fed is not None and self.fed.ended and not self.options.paths[1:]
                 idle = self.pace.settle if ended else self.pace.idle
                 if idle is not None and self._over(idle):
-                    self._drain(pool)
-                    break
+                    self._see()  # what came since the last look
+                    if self._over(idle):
+                        self._drain(pool)
+                        break
             self._flush()
         finally:
             self._beside.close()
