@@ -12,11 +12,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from command import COMMAND, environment, labrys, sources
+from command import COMMAND, environment, labrys, rows, shapes, sources
+from labrys.lake.ledger import CaseError
 from labrys.respond.guards import names
 from labrys.respond.ledger import Block, now
+from labrys.respond.ledger import opened as ledger
 from labrys.respond.lists import files
-from namespace import inside, join, lacking, namespaces
+from namespace import inside, join, lacking, must, namespaces
 
 FIREWALL = lacking("nft")
 RESOLVER = lacking("unbound", "dig")
@@ -122,6 +124,24 @@ def test_the_allow_list_lets_through_what_was_blocked(
 
 
 @with_nft
+def test_this_machine_never_drops_itself_or_its_way_out(
+    network: tuple[str, str], case: Path, tmp_path: Path
+) -> None:
+    """Even where the ledger says so: its address, and the gateway behind which all others are."""
+    ours, outside = network
+    must("ip", "-n", ours, "route", "add", "default", "via", OTHER)
+    at = now()
+    with ledger(case) as kept:
+        kept.add(
+            [Block("ip", value, at, at + 60_000, "me", "x") for value in (OTHER, "203.0.113.1")]
+        )
+    said = respond(ours, case, "apply", "--connector", "nftables", "--yes")
+    assert f"not dropped: {OTHER}: a gateway of this machine" in said
+    assert "not dropped: 203.0.113.1: an address of this machine" in said
+    assert calls(ours, outside, "203.0.113.1", OTHER)
+
+
+@with_nft
 def test_the_file_loads_over_itself_leaves_others_alone_and_ends_by_time(
     network: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -177,7 +197,9 @@ def test_a_watch_blocks_whom_it_sees_within_seconds(
     command = ["ip", "netns", "exec", ours, "env", *env, *COMMAND, *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            time.sleep(3)
+            end = time.monotonic() + 60
+            while not read_already(tmp_path / "case") and time.monotonic() < end:
+                time.sleep(0.1)
             assert calls(outside, ours, ATTACKER, "203.0.113.1")
             with log.open("a") as stream:
                 stream.write(AUTH % (1, ATTACKER) + AUTH % (2, OTHER) + AUTH % (3, "10.0.0.9"))
@@ -199,7 +221,13 @@ def test_a_watch_blocks_whom_it_sees_within_seconds(
     assert calls(outside, ours, ATTACKER, "203.0.113.1")
 
 
-CAPTURE = lacking("ping") or ("" if lacking("dumpcap") == "" else lacking("tcpdump"))
+CAPTURE = lacking("dumpcap") and lacking("tcpdump")
+SEND = """
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(20):
+    s.sendto(b"something", ("127.0.0.1", 5000 + n)); time.sleep(0.1)
+"""
 
 
 @pytest.mark.skipif(bool(CAPTURE), reason=CAPTURE or "there is a capture program")
@@ -210,9 +238,11 @@ def test_an_interface_is_captured_into_parts_that_are_read(tmp_path: Path) -> No
         command = ["ip", "netns", "exec", name, "env", *env, *COMMAND, *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
-                time.sleep(2)
-                assert inside(name, ["ping", "-c", "5", "-i", "0.3", "127.0.0.1"]).returncode == 0
-                end = time.monotonic() + 30
+                end = time.monotonic() + 60
+                parts = tmp_path / "case" / "inbox" / "capture"
+                while not (parts.is_dir() and list(parts.iterdir())) and time.monotonic() < end:
+                    time.sleep(0.1)
+                assert inside(name, ["python3", "-c", SEND]).returncode == 0
                 while not captured(tmp_path / "case") and time.monotonic() < end:
                     time.sleep(0.3)
                 process.send_signal(signal.SIGINT)
@@ -221,13 +251,23 @@ def test_an_interface_is_captured_into_parts_that_are_read(tmp_path: Path) -> No
                 process.kill()
     assert process.returncode in (0, 1), err
     assert captured(tmp_path / "case"), err
+    flows = [row for shape, found in rows(tmp_path / "case").items() for row in found]
+    assert any("5000" in row.values() for row in flows), shapes(tmp_path / "case")
+
+
+def read_already(case: Path) -> bool:
+    try:
+        return bool(sources(case))
+    except CaseError:  # it is only being made
+        return False
 
 
 def captured(case: Path) -> list[str]:
-    """The parts of the capture that a reader has been asked to read."""
-    if not (case / "ledger.sqlite").exists():
+    """The parts of the capture that have been read."""
+    try:
+        return [name for name, row in sources(case).items() if "/inbox/" in name and row["rows"]]
+    except CaseError:  # it is only being made
         return []
-    return [name for name in sources(case) if "/inbox/capture/" in name]
 
 
 UPSTREAM = """\

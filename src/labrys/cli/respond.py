@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labrys.cli import shown
+from labrys.cli.blocks import (
+    ListForm,
+    as_text,
+    block_lines,
+    block_row,
+    finish,
+    say_ended,
+    write_lists,
+)
 from labrys.cli.exceptions import AsJson, Lake
-from labrys.cli.stream import named, opened, say
+from labrys.cli.stream import opened, say
 
 if TYPE_CHECKING:
-    from labrys.respond.block import Plan, Policy
     from labrys.respond.guards import Names
     from labrys.respond.ledger import Block
     from labrys.scan.run import Scan
@@ -22,17 +30,6 @@ app = typer.Typer(
     help="Block what incidents name: lists for firewalls and resolvers, with guards and undo.",
     no_args_is_help=True,
 )
-
-
-class ListForm(StrEnum):
-    """The forms of block lists; each is a module of `labrys.respond.lists`."""
-
-    NFTABLES = "nftables"
-    RPZ = "rpz"
-    SURICATA = "suricata"
-    HOSTS = "hosts"
-    TEXT = "text"
-    STIX = "stix"
 
 
 class Connector(StrEnum):
@@ -147,7 +144,7 @@ def block(
                 made = plan(case, findings, incidents, policy, ledger.all())
                 new = len(ledger.add(made.blocks)[0])
                 blocks = list(ledger.all())
-    _finish(made, new, blocks, policy, forms or (), out, as_json=as_json, dry=dry_run)
+    finish(made, new, blocks, policy, forms or (), out, as_json=as_json, dry=dry_run)
 
 
 @app.command("list")
@@ -162,9 +159,9 @@ def list_all(
     at = now()
     blocks = [each for each in kept(*_where(lake)) if every or each.active(at)]
     if as_json:
-        say(_json([_block_row(each, at) for each in blocks]))
+        say(as_text([block_row(each, at) for each in blocks]))
         return
-    lines = [line for each in blocks for line in _block_lines(each, at)]
+    lines = [line for each in blocks for line in block_lines(each, at)]
     say(shown("\n".join(lines or ["no blocks"]) + "\n"))
 
 
@@ -174,7 +171,7 @@ def export(lake: Lake = None, forms: Forms = None, out: Out = None, allow: Allow
     from labrys.respond.guards import read_names
     from labrys.respond.ledger import kept
 
-    _write(list(kept(*_where(lake))), forms or [ListForm.TEXT], read_names(allow), out)
+    write_lists(list(kept(*_where(lake))), forms or [ListForm.TEXT], read_names(allow), out)
 
 
 @app.command("undo")
@@ -210,7 +207,7 @@ def undo(
         ended = ledger.end(wanted, who or getpass.getuser(), why)
         rest = list(ledger.all())
     _sync(rest, connector)
-    _say_ended(ended, "undone", as_json=as_json)
+    say_ended(ended, "undone", as_json=as_json)
 
 
 @app.command("expire")
@@ -229,7 +226,7 @@ def expire(
         with ledger_of(folder, url) as ledger:
             ended, rest = ledger.expire(), list(ledger.all())
     _sync(rest, connector)
-    _say_ended(ended, "expired", as_json=as_json)
+    say_ended(ended, "expired", as_json=as_json)
 
 
 @app.command("apply")
@@ -248,20 +245,18 @@ def apply(
     at, blocks, allowed = now(), list(kept(*_where(lake))), read_names(allow)
     script = nft.wanted(blocks, allowed, at)
     before = nft.held()
-    after = {
-        each.value
-        for each in blocks
-        if each.kind == "ip" and each.active(at) and not allowed.holds("ip", each.value)
-    }
+    good, no = nft.droppable(blocks, allowed, at)
+    after = {each.value for each in good}
     if yes:
         nft.apply(script)
     else:
         nft.check(script)
     more, fewer = sorted(after - before), sorted(before - after)
     if as_json:
-        say(_json({"applied": yes, "added": more, "removed": fewer, "held": len(after)}))
+        say(as_text({"applied": yes, "added": more, "removed": fewer, "held": len(after)}))
         return
     lines = [*(f"+ {value}" for value in more), *(f"- {value}" for value in fewer)]
+    lines += [f"not dropped: {each.value}: {reason}" for each, reason in no]
     what = (
         f"{len(after)} addresses are dropped now" if yes else "nothing was changed; --yes does it"
     )
@@ -296,7 +291,7 @@ def playbook(
     row = next(r for r in rows if incident == str(r["rank"]) or r["uid"].startswith(incident))
     made = cacao.playbook(row, str(folder), block=any(b.kind == "ip" for b in planned.blocks))
     with opened(out) as stream:
-        stream.write(_json(made))
+        stream.write(as_text(made))
 
 
 def _where(lake: Path | None) -> tuple[Path, str]:
@@ -340,114 +335,3 @@ def _sync(blocks: list["Block"], connector: Connector | None) -> None:
     from labrys.respond.ledger import now
 
     nft.apply(nft.wanted(blocks, Names(), now()))
-
-
-def _finish(
-    made: "Plan",
-    new: int,
-    blocks: list["Block"],
-    policy: "Policy",
-    forms: Sequence[ListForm],
-    out: Path | None,
-    *,
-    as_json: bool,
-    dry: bool,
-) -> None:
-    """Say what was blocked and what not, and write the lists."""
-    from labrys.respond.ledger import now
-
-    at = now()
-    to_screen = bool(forms) and out is None
-    if as_json and not to_screen:
-        rows = {
-            "dry_run": dry,
-            "new": new,
-            "blocked": [_block_row(each, at) for each in made.blocks],
-            "refused": [
-                {"kind": r.kind, "value": r.value, "reason": r.reason, "forcible": r.forcible}
-                for r in made.refused
-            ],
-        }
-        say(_json(rows))
-    else:
-        text = shown("\n".join(_plan_lines(made, new, at, dry=dry)) + "\n")
-        if to_screen:
-            typer.echo(text, err=True, nl=False)
-        else:
-            say(text)
-    if forms and not (dry and out):
-        _write(blocks, forms, policy.allow, out)
-
-
-def _plan_lines(made: "Plan", new: int, at: int, *, dry: bool) -> list[str]:
-    lines = [
-        f"{each.id}  {each.kind:<6}  {each.value}  until {_when(each.until)}: {each.why}"
-        for each in made.blocks
-    ]
-    if made.refused:
-        lines.append("not blocked:")
-    for no in made.refused:
-        forced = " (--force blocks it)" if no.forcible else ""
-        lines.append(f"          {no.kind:<6}  {no.value}: {no.reason}{forced}")
-    what = "would be blocked" if dry else "blocked"
-    lines.append(f"{len(made.blocks)} {what}, {new} of them new; {len(made.refused)} not")
-    return lines
-
-
-def _write(
-    blocks: list["Block"], forms: Sequence[ListForm], allow: "Names", out: Path | None
-) -> None:
-    from labrys.respond.ledger import now
-    from labrys.respond.lists import files
-
-    at = now()
-    for form in dict.fromkeys(forms):
-        made = files(form.value, blocks, allow, at)
-        if out is None:
-            say(next(iter(made.values())))
-            continue
-        with named(str(out)):
-            out.mkdir(parents=True, exist_ok=True)
-        for name, text in made.items():
-            with opened(out / name) as stream:
-                stream.write(text)
-
-
-def _say_ended(ended: Sequence["Block"], what: str, *, as_json: bool) -> None:
-    from labrys.respond.ledger import now
-
-    at = now()
-    if as_json:
-        say(_json([_block_row(each, at) for each in ended]))
-        return
-    lines = [f"{each.id}  {each.kind:<6}  {each.value}  {what}" for each in ended]
-    say(shown("\n".join([*lines, f"{len(ended)} {what}"]) + "\n"))
-
-
-def _block_lines(each: "Block", at: int) -> list[str]:
-    state = each.state(at)
-    held = f"until {_when(each.until)}" if state == "active" else f"{state} {_when(each.ended)}"
-    return [
-        f"{each.id}  {each.kind:<6}  {each.value}  {held}",
-        f"          {each.who}, {_when(each.since)}: {each.why}",
-    ]
-
-
-def _block_row(each: "Block", at: int) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {"id": each.id, **asdict(each), "state": each.state(at)}
-
-
-def _when(time: int) -> str:
-    from labrys.report.visible import iso
-
-    return iso(time)[:16].replace("T", " ") + " UTC"
-
-
-def _json(value: Any) -> str:
-    import orjson
-
-    from labrys.cli.output import spelled
-
-    return spelled(orjson.dumps(value, option=orjson.OPT_INDENT_2)).decode() + "\n"

@@ -121,6 +121,8 @@ class Ledger:
         if version == 0 and create:
             # One transaction with the version in it: a kill here leaves an empty file, not half.
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version == 0:
+            raise CaseError(f"{self._path.parent}: this case is only being made; try again soon")
         elif version != VERSION:
             raise CaseError(
                 f"{self._path}: ledger version {version}, but this labrys reads {VERSION};"

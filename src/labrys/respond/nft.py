@@ -13,6 +13,7 @@ import orjson
 
 from labrys.errors import LabrysError
 from labrys.respond.guards import Names
+from labrys.respond.here import needed
 from labrys.respond.ledger import Block
 from labrys.respond.lists import files
 from labrys.respond.lists.nftables import TABLE
@@ -21,11 +22,24 @@ _SECONDS: Final = 20
 _PLACES: Final = os.pathsep.join(("/usr/sbin", "/sbin", "/usr/local/sbin"))
 
 
+def droppable(
+    blocks: Sequence[Block], allow: Names, at: int
+) -> tuple[list[Block], list[tuple[Block, str]]]:
+    """The blocks of addresses to be dropped here, and those that are not, each with the reason."""
+    ours = needed()
+    active = [each for each in blocks if each.kind == "ip" and each.active(at)]
+    reasons = [
+        (each, ours.get(each.value, "on the allow list" if allow.holds("ip", each.value) else ""))
+        for each in active
+    ]
+    return [each for each, why in reasons if not why], [pair for pair in reasons if pair[1]]
+
+
 def wanted(blocks: Sequence[Block], allow: Names, at: int) -> str:
     """The script that makes the table hold the blocks; that takes it away where there are none."""
-    made = files("nftables", blocks, allow, at)
-    addresses = any(each.kind == "ip" and each.active(at) for each in blocks)
-    return made["labrys.nft" if addresses else "labrys-undo.nft"]
+    good, _ = droppable(blocks, allow, at)
+    made = files("nftables", good, allow, at)
+    return made["labrys.nft" if good else "labrys-undo.nft"]
 
 
 def held() -> frozenset[str]:

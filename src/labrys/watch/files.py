@@ -9,7 +9,7 @@ that cannot is read when it has rested for a while.
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,8 @@ class File:
     asked: bool = False
     tried: tuple[int, str] = (-1, "")
     """Up to which size, and in which way (`Piece.last`), a piece was asked for last."""
+    doubt: bool = False
+    """It has changed while a piece was being read: whether it is still the same must be seen."""
     gone: bool = False
     moved: bool = False
     tail: bytes = b""
@@ -71,13 +73,24 @@ class File:
 
 
 class Files:
-    """The files below some paths, as they were when last looked at."""
+    """The files below some paths, as they were when last looked at.
 
-    def __init__(self, paths: Sequence[Path], settle: float, own: tuple[str, ...]) -> None:
+    `writing` says of a file that is read as a whole whether it must wait, although it rests.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        settle: float,
+        own: tuple[str, ...],
+        writing: Callable[[Path], bool] = lambda _: False,
+    ) -> None:
         self._paths, self._settle, self._own = tuple(paths), settle, own
+        self._writing = writing
         self._known: dict[tuple[int, int], File] = {}
         self._said: set[str] = set()
         self.look_seconds = 0.0
+        self._begun = time.monotonic()
 
     def look(self) -> Iterator[File | Problem]:
         """New files (to be compared with the case by the caller), and what cannot be read."""
@@ -112,10 +125,13 @@ class Files:
     def due(self, *, ending: bool = False) -> Iterator[File]:
         """Files of which something is to be read now; `ending`: nothing will be written any more."""
         for file in self._known.values():
-            if file.asked or not file.rest:
+            if file.asked or file.rest <= 0:
                 continue
             last = self._last(file, ending=ending)
-            if last if file.way == "whole" else file.tried != (file.size, last):
+            if file.way != "whole":
+                if file.tried != (file.size, last):
+                    yield file
+            elif last and (ending or not self._writing(file.path)):
                 yield file
 
     def piece(self, file: File, known: tuple[Known, ...], *, ending: bool = False) -> Piece:
@@ -157,18 +173,20 @@ class Files:
     @property
     def quiet(self) -> float:
         """For how many seconds nothing has grown."""
-        latest = max((file.grew for file in self._known.values()), default=0.0)
-        return time.monotonic() - latest
+        latest = max((file.grew for file in self._known.values()), default=self._begun)
+        return time.monotonic() - max(latest, self._begun)
 
     def _changed(self, file: File, path: Path, name: str, stat: os.stat_result, now: float) -> None:
         file.path, file.moved = path, name != file.name
-        if (stat.st_size, stat.st_mtime_ns) == (file.size, file.mtime_ns):
+        if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
+            file.grew, file.doubt = now, True
+            file.size, file.mtime_ns = stat.st_size, stat.st_mtime_ns
+        if not file.doubt or file.asked:
             return
-        file.grew = now
-        file.size, file.mtime_ns = stat.st_size, stat.st_mtime_ns
+        file.doubt = False
         if file.way == "whole":
             file.read = 0
-        elif not file.asked and (stat.st_size < file.read or not self._same(file)):
+        elif file.size < file.read or not self._same(file):
             file.again()
 
     def _same(self, file: File) -> bool:
@@ -186,7 +204,8 @@ class Files:
             file.gone = True
             if file.asked:
                 continue
-            if file.handle >= 0 and file.way == "pieces" and file.rest and file.tried[1] != "end":
+            waits = file.way == "pieces" and file.rest > 0 and file.tried[1] != "end"
+            if file.handle >= 0 and waits:
                 continue  # its rest is read through what is open
             self._let_go(file)
             del self._known[key]

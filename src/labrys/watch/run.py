@@ -109,7 +109,8 @@ class Watch:
         reading = self.options.reading
         self._session = Session(self.case, reading, self.tools.rows, self.watcher, self._found)
         own = tuple(own_names(self.case.path, self.options.paths))
-        self._files = Files(self.options.paths, self.pace.settle, own)
+        writing = self.fed.writing if self.fed is not None else lambda _: False
+        self._files = Files(self.options.paths, self.pace.settle, own, writing)
         self._asked: dict[str, File] = {}
         self._queue: deque[Task] = deque()
         self._look = _Due(self.pace.look)
@@ -133,14 +134,18 @@ class Watch:
                 ended = self.fed is not None and self.fed.ended and not self.options.paths[1:]
                 idle = self.pace.settle if ended else self.pace.idle
                 if idle is not None and self._over(idle):
-                    self._drain(pool)
-                    break
+                    self._see()  # what came since the last look
+                    if self._over(idle):
+                        self._drain(pool)
+                        break
             self._flush()
         finally:
             self._beside.close()
             pool.close()
             self._files.close()
-        return self._conclude(begun)
+        made = self._conclude(begun)
+        self.case.compact(_SMALL)
+        return made
 
     def _round(self, pool: Pool) -> None:
         if time.monotonic() >= self._look.at:

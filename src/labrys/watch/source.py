@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 from labrys.errors import LabrysError
 
 _PART: Final = 64 << 20
+_CAPTURE: Final = "capture"
 _WAITING: Final = 256 << 20
 """When so many bytes wait to be read, standard input is not read further."""
 _TOOLS: Final = ("dumpcap", "tcpdump")
@@ -57,7 +58,7 @@ class Fed:
 
     def interface(self, name: str) -> None:
         """Capture packets with whichever program is installed. Raises `LabrysError`."""
-        folder = self._made("capture")
+        folder = self._made(_CAPTURE)
         self._process = _capture(name, folder)
         self._check(name)
 
@@ -65,6 +66,11 @@ class Fed:
         """A part has been read: it is removed unless it is still written to."""
         if path.parent.parent == self._folder and path != self._newest(path.parent):
             path.unlink(missing_ok=True)
+
+    def writing(self, path: Path) -> bool:
+        """Whether a part of a capture is still being written: it is read when it is complete."""
+        mine = path.parent.parent == self._folder and path.parent.name == _CAPTURE
+        return mine and path == self._newest(path.parent)
 
     def close(self) -> None:
         """Stop taking in."""

@@ -114,6 +114,25 @@ def test_a_shorter_file_and_one_with_another_beginning_begin_anew(
         assert read(files, file) == (0, len(content), "")
 
 
+@pytest.mark.parametrize("content", ["x\n", "y\nlonger than what was there\n"])
+def test_a_new_content_is_seen_also_when_it_came_while_a_piece_was_read(
+    content: str, log: Path, clock: list[float]
+) -> None:
+    files, file = begun(log, clock)
+    with log.open("a") as stream:
+        stream.write("two\n")
+    look(files)
+    piece = files.piece(file, ())
+    files.was_read(file, piece.end)
+    log.write_text(content)
+    look(files)
+    assert list(files.due()) == []
+    file.asked = False
+    look(files)
+    assert (file.read, file.way) == (0, "")
+    assert read(files, file) == (0, len(content), "")
+
+
 def test_what_is_read_as_a_whole_waits_until_it_rests(log: Path, clock: list[float]) -> None:
     files, file = begun(log, clock)
     file.again()
