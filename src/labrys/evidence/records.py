@@ -313,6 +313,7 @@ def _columns(
                 by_name[name][at] = value
         values = list(by_name.values())
     made: _Columns = {}
+    texts: dict[str, Sequence[str | None]] = {}
     for name, cells in chain(fixed.items(), zip(names, values, strict=True)):
         if name in _RESERVED:
             name = f"_{name}"
@@ -325,12 +326,9 @@ def _columns(
             same = cells.count(cells[0]) == len(cells)
             plain[name] = [str(cells[0])] * len(cells) if same else list(map(str, cells))
         else:
-            texts = [None if value is None else cell(value) for value in cells]
-            made[name] = pa.array(texts, pa.string())
-            continue
+            texts[name] = [None if value is None else cell(value) for value in cells]
         made[name] = _ABSENT  # keeps its place
-    made.update(_slices(plain, len(fields)))
-    return made
+    return made | _slices(plain) | _sliced(_end_to_end(texts), texts)
 
 
 def _folded(row: Fields, keep: set[str]) -> Fields:
@@ -340,15 +338,28 @@ def _folded(row: Fields, keep: set[str]) -> Fields:
     return {**kept, _REST: _json(more)} if more else kept
 
 
-def _slices(plain: dict[str, Sequence[str | None]], length: int) -> _Columns:
+def _slices(plain: dict[str, Sequence[str | None]]) -> _Columns:
     """Columns of text as slices of one array, or one by one where a value needs a closer look."""
     try:
-        whole = pa.array(list(chain.from_iterable(plain.values())), pa.string())
+        whole = _end_to_end(plain)
     except (pa.ArrowException, UnicodeEncodeError):
         return {name: column(cells) for name, cells in plain.items()}
     if not isinstance(whole, pa.Array) or _has_separator(whole):
         return {name: column(cells) for name, cells in plain.items()}
-    return {name: whole.slice(at * length, length) for at, name in enumerate(plain)}
+    return _sliced(whole, plain)
+
+
+def _end_to_end(columns: Mapping[str, Sequence[str | None]]) -> pa.Array | pa.ChunkedArray:
+    return pa.array(list(chain.from_iterable(columns.values())), pa.string())
+
+
+def _sliced(whole: pa.Array | pa.ChunkedArray, names: Mapping[str, Sequence[Any]]) -> _Columns:
+    """The columns that stand in one array, end to end."""
+    length = len(whole) // max(len(names), 1)
+    made = {name: whole.slice(at * length, length) for at, name in enumerate(names)}
+    if isinstance(whole, pa.ChunkedArray):  # more than 2 GiB of text
+        return {name: pa.concat_arrays(one.chunks) for name, one in made.items()}
+    return made
 
 
 def _joined(parts: list[_Columns]) -> _Columns:
@@ -388,6 +399,11 @@ def cell(value: Any) -> str | None:
     """One value as the text a column holds; a list becomes its elements joined by `MULTI`."""
     if value is None:
         return None
+    if type(value) is list and value:
+        with suppress(TypeError):  # some element is no text
+            joined = MULTI.join(value)
+            if joined.isascii() and joined.count(MULTI) == len(value) - 1:
+                return joined
     if isinstance(value, list | tuple):
         parts = [scalar(item) for item in value if item is not None]
         return MULTI.join(parts) if parts else None

@@ -14,7 +14,7 @@ from typing import Any, Final
 import re2
 
 from labrys.detect.imitation.domains import mistyped, parts
-from labrys.detect.imitation.letters import as_read, folded, unpacked
+from labrys.detect.imitation.letters import as_read, folded, unpacked, with_l
 from labrys.evidence.mail.domains import ascii_host, registered
 
 _MOST_TEXT: Final = 4_096
@@ -52,6 +52,8 @@ def named(text: str) -> str | None:
         return None
     known = _known()
     found = set(_names_in(f" {plain} ", known))
+    if (other := with_l(text[:_MOST_TEXT])) != text[:_MOST_TEXT]:
+        found.update(_names_in(f" {_plain(other)} ", known))
     if not plain.isascii():
         found.update(brand for name, brand in known.scriptless.items() if name in plain)
     rest = [word for word in plain.split() if word not in known.office]

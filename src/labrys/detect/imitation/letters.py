@@ -45,6 +45,7 @@ _EDGES: Final = (
 _LONGEST: Final = 64
 _MOST: Final = 100
 _NO_CHANCE: Final = 6
+_CAPITAL_I: Final = re.compile("(?<=[a-z])I+(?![A-Z])")
 _ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 _LATIN: Final = re.compile("[a-z]")
 _FIGURES: Final = str.maketrans("013457", "oleast")
@@ -105,6 +106,11 @@ def unpacked(label: str) -> str:
         return label[4:].encode("ascii").decode("punycode")
     except (UnicodeError, ValueError):
         return label
+
+
+def with_l(text: str) -> str:
+    """The text with each capital I that stands behind a small letter read as the l it looks like."""
+    return _CAPITAL_I.sub(lambda found: "l" * len(found[0]), text)
 
 
 def disguised(text: str, word: str) -> bool:

@@ -54,6 +54,9 @@ def test_disguised_words_of_a_text() -> None:
     )
     assert disguised_words("\u200bplain\u200b words") is None
     assert disguised_words("plain") is None
+    assert (
+        disguised_words("sendingAccountId of a WaIIet") is None
+    )  # that is how programs name things
 
 
 @given(ANY)
@@ -125,6 +128,8 @@ def test_names_of_persons() -> None:
     [
         ("PayPal Support", "paypal"),
         ("Р\u0430yРаl", "paypal"),
+        ("Trust WaIIet", "trust_wallet"),
+        ("PayPaI", "paypal"),
         ("Chase Miller", None),
         ("Chase Support", "chase"),
         ("Apple pie", None),

@@ -113,7 +113,8 @@ class Decoder:
                 if newline >= 0:
                     stop = newline + 1
                 elif escape >= 0:  # nor in the middle of what stands for one byte
-                    stop = escape if escape > at else min(at + 3, end)
+                    soft = self._buffer[at + 1 : at + 2] == b"\n"
+                    stop = escape if escape > at else min(at + (2 if soft else 3), end)
             yield binascii.a2b_qp(self._buffer[at:stop])
             at = stop
 
