@@ -3,7 +3,8 @@
 Real packets: the captures in ../shared/data/network (69 of infections, cut to 256 bytes a packet,
 and those of two other collections, whole), one after the other, several times, each time later than
 the last so that no flow goes on. Made ones: IPv4 and IPv6, fragments, VLANs and tunnels, drawn at
-random. Three rounds, the middle one counts. Argus makes flows only.
+random. Three rounds, the middle one counts. Argus makes flows only, and does not look into VXLAN and
+some other tunnels, where it counts the outer ends.
 """
 
 import json
