@@ -2,15 +2,17 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from chromium import Page, browser, find
 from labrys.report import Report, Summary, write
 from labrys.report.testing import HOSTILE, common, hostile
 from labrys.triage import incidents
-from labrys.triage.testing import many
+from labrys.triage.testing import ENCODED, HOUR, START, finding, many, table
 
 pytestmark = pytest.mark.browser
 
@@ -171,7 +173,11 @@ def test_it_prints(page: Page, plain: Path) -> None:
 
 
 def test_a_large_case_is_quick(page: Page, tmp_path: Path) -> None:
-    found = many(5000)
+    serious = [
+        finding(replace(ENCODED, uid=f"r{n}", severity=4), START + n * HOUR, [("host", f"h{n}", "device")])
+        for n in range(150)
+    ]  # fmt: skip
+    found = pa.concat_tables([many(5000), table(serious)])
     path = saved(Report.of(found, incidents(found), Summary()), tmp_path)
     page.open(path)
     took = page.run(

@@ -1,11 +1,15 @@
 """Makes up whole reports for tests and screenshots: a common one, and one full of hostile text."""
 
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import pyarrow as pa
 
 from labrys.report.contents import Report
 from labrys.report.summary import DetectorRun, Problem, RuleRejected, SourceRead, Summary
 from labrys.triage import incidents
-from labrys.triage.testing import DAY, START, case, intrusion, table
+from labrys.triage.testing import DAY, HOUR, MACRO, START, case, finding, intrusion, table
 
 HOSTILE: Final = (
     "<script>document.title='owned'</script>",
@@ -31,7 +35,7 @@ HOSTILE: Final = (
 
 def common() -> Report:
     """A report of the made-up case, with everything a summary can say."""
-    findings = case()
+    findings = pa.concat_tables([case(), table(list(_others()))])
     summary = Summary(
         version="0.1.0",
         case="case/laptops",
@@ -73,6 +77,14 @@ def common() -> Report:
         row["evidence"][0]["_id"]: record for row in intrusion(START + 2 * DAY + 9 * 3_600_000)
     }
     return Report.of(findings, incidents(findings), summary, first)
+
+
+def _others() -> Iterator[dict[str, Any]]:
+    """Serious findings on other desks, days apart: each is an incident of its own."""
+    for number in range(3):
+        rule = replace(MACRO, uid=f"r-macro-{number}", severity=4)
+        desk = ("host", f"ws{24 + number}.corp.example", "device")
+        yield finding(rule, START + number * DAY + 15 * HOUR, [desk])
 
 
 def hostile() -> Report:
