@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         return 1
     speed(asked.data)
     data = train.mail(train.corpora(asked.data, tuple(manifest())))
-    learns = ~np.isin(data.fold, ("made_test", "phishing_pot"))
+    learns = train.learnable(data)
     found = train.held_out(data, learns, lambda line: sys.stderr.write(f"{line}\n"))
     corpora(data, found.margin)
     control(data)

@@ -144,9 +144,9 @@ def judged(messages: pa.Table, relation: Relation) -> tuple[Floats, list[list[st
     wanted = np.minimum(asks[:, : len(_OF_PEOPLE)].sum(axis=1), 3.0)
     wanted = wanted * 0.5 + np.minimum(asks.sum(axis=1), 4.0) * 0.15
     points = odd + wanted + content + 0.5 * relation.unasked + 0.3 * relation.new_domain
-    # Nothing odd about the sender: then what is said must be bad by itself.
-    points = np.where(odd > 0, points, points - 1.5)
-    return points - 0.5, asked, kinds(found.features)
+    # Nothing odd about the sender: then he must be a stranger, and what is said bad by itself.
+    alone = np.where(relation.unasked, points - 1.5, 0.0)
+    return np.where(odd > 0, points, alone) - 0.5, asked, kinds(found.features)
 
 
 def _finding(
