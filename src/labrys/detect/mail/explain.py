@@ -46,6 +46,10 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "attached_document": ("attachment_names",),
 }
 """Which columns show what a feature means."""
+_PLAIN: Final = frozenset(
+    ("links_mismatched", "name_is_other_address", "name_of_brand", "attached_tricks", "html_password")
+)
+"""What speaks for itself: told whether or not the trees needed it."""
 
 
 def reasons(rows: Ints, seen: Seen, made: Scores, model: Model) -> list[list[dict[str, Any]]]:
@@ -98,7 +102,8 @@ def _of_features(
     row: int, moved: Floats, values: Floats, seen: Seen, columns: Mapping[str, pa.Array]
 ) -> Iterator[dict[str, Any]]:
     for at, feature in enumerate(FEATURES):
-        if moved[at] <= _LEAST or not values[at] > 0:
+        plain = feature.name in _PLAIN and values[at] > 0
+        if not plain and (moved[at] <= _LEAST or not values[at] > 0):
             continue
         if feature.name.startswith("links_"):
             value = link_shown(row, feature.name, seen)

@@ -143,8 +143,8 @@ def test_filler_in_front_leaves_a_window_to_the_message():
     ham = "thanks for the patch it applies cleanly to the tree " * 30
     found = text.words(pa.array([bad, f"{ham}\n{bad}", f"{bad}\n{ham}", ham]))
     alone, front, behind, good = text.windows(text.word_weights(found, weights()), found)[0]
-    assert front > 0.85 * alone
-    assert behind > 0.85 * alone
+    assert front > 0.6 * alone
+    assert behind > 0.6 * alone
     assert good < 0
 
 
