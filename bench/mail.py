@@ -75,7 +75,9 @@ def corpora(data: train.Mail, margin: Floats) -> None:
     """Recall by bad corpus and false alarms by kind of ham, at one threshold for all."""
     for share in SHARES:
         limit = float(np.quantile(margin[usual(data)], 1 - share, method="higher"))
-        print(f"\nmargin {limit:.2f}: {share:.1%} of {int(usual(data).sum())} messages of held-out ham")
+        print(
+            f"\nmargin {limit:.2f}: {share:.1%} of {int(usual(data).sum())} messages of held-out ham"
+        )
         recalls = []
         for source in sorted(set(data.source[data.bad].tolist()) - {"made_train"}):
             mine = data.bad & (data.source == source)

@@ -67,7 +67,9 @@ def main(arguments: list[str]) -> int:
             if part == "train":
                 limits[name] = float(np.quantile(value[~attack], 0.99, method="higher"))
                 continue
-            print(f"\n{name}: threshold {limits[name]:.2f} set on the other mailbox (1 % of its ham)")
+            print(
+                f"\n{name}: threshold {limits[name]:.2f} set on the other mailbox (1 % of its ham)"
+            )
             _table(box, value, limits[name])
             own = float(np.quantile(value[~attack], 0.99, method="higher"))
             print(f"  all attacks at 1 % of this mailbox {wilson(int((value[attack] > own).sum()), int(attack.sum()))}")  # fmt: skip
@@ -155,7 +157,10 @@ def _person(n: int, part: Part) -> tuple[str, str]:
     first = ("Marta", "Pavel", "Ingrid", "Tomas", "Elena")[n % 5]
     last = ("Kovacs", "Lindqvist", "Moretti", "Schuster")[n // 5]
     firm = ("hartwig-partner", "solenta", "bluequarry", "northmill", "vasari")[(n + n // 5) % 5]
-    return f"{first} {last}", f"{first}.{last}@{firm}{'group' if part == 'train' else ''}.com".lower()
+    return (
+        f"{first} {last}",
+        f"{first}.{last}@{firm}{'group' if part == 'train' else ''}.com".lower(),
+    )
 
 
 def _stranger(chosen: Template, draw: Draw) -> str:

@@ -47,7 +47,13 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Which columns show what a feature means."""
 _PLAIN: Final = frozenset(
-    ("links_mismatched", "name_is_other_address", "name_of_brand", "attached_tricks", "html_password")
+    (
+        "links_mismatched",
+        "name_is_other_address",
+        "name_of_brand",
+        "attached_tricks",
+        "html_password",
+    )
 )
 """What speaks for itself: told whether or not the trees needed it."""
 

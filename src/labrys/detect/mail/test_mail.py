@@ -94,7 +94,10 @@ def test_words_and_pairs_are_those_of_each_text(texts):
 @given(st.lists(WORDS, min_size=1, max_size=4), st.integers(1, 5))
 def test_topics_are_counted_as_a_plain_loop_counts(texts, longest):
     wanted, topic = text.phrases(["verify", "your account", "pay now"]), np.array([0, 0, 1])
-    order = {int(text.phrases([one])[0]): at for at, one in enumerate(("verify", "your account", "pay now"))}
+    order = {
+        int(text.phrases([one])[0]): at
+        for at, one in enumerate(("verify", "your account", "pay now"))
+    }
     topic = np.array([0 if order[int(one)] < 2 else 1 for one in wanted])
     found = text.words(pa.array([" ".join(one) for one in texts]))
     counted = text.counted(found, wanted, topic, 2, longest)
@@ -158,7 +161,9 @@ def test_every_feature_may_be_used():
 def test_more_of_any_feature_never_lowers_the_margin(data):
     rows = matrix(Seen(read_messages([one.raw for one in made("test", 1)][:20])))
     row = rows[data.draw(st.integers(0, len(rows) - 1))]
-    more = row + np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(row), max_size=len(row))))
+    more = row + np.array(
+        data.draw(st.lists(st.integers(0, 3), min_size=len(row), max_size=len(row)))
+    )
     margins = model().forest.raw(np.vstack([row, more]))
     assert margins[1] >= margins[0] - 1e-9
     assert (model().coefficients >= 0).all()
@@ -295,7 +300,15 @@ def test_any_cells_are_judged_without_failing(data):
 
 
 COLUMNS = (
-    *("from_address", "from_domain", "from_name", "reply_to_address", "reply_to_domain", "to", "cc"),
+    *(
+        "from_address",
+        "from_domain",
+        "from_name",
+        "reply_to_address",
+        "reply_to_domain",
+        "to",
+        "cc",
+    ),
     *("subject", "text_visible", "text_hidden", "text_alternative", "list_id", "auth_dmarc"),
     *("link_hrefs", "link_hosts", "link_domains", "link_kinds", "link_targets", "link_texts"),
     *("link_target_domains", "link_schemes", "link_shown_domains", "links_mismatched", "html_tags"),
@@ -330,7 +343,9 @@ def test_a_program_in_disguise_needs_no_model():
     held = EmailMessage()
     held["From"], held["To"], held["Subject"] = "a@example.com", "b@example.com", "Photos"
     held.set_content("here they are")
-    held.add_attachment(b"MZ" + bytes(100), maintype="image", subtype="jpeg", filename="photo.jpg.exe")
+    held.add_attachment(
+        b"MZ" + bytes(100), maintype="image", subtype="jpeg", filename="photo.jpg.exe"
+    )
     (row,) = detect("mail.message", read_messages([held.as_bytes()])).to_pylist()
     assert row["rule_uid"] == "mail.malware"
     assert row["severity_id"] >= Severity.MEDIUM
@@ -366,7 +381,9 @@ def test_templates_for_testing_are_not_for_training():
     for part in parts:
         assert {one.bad for one in templates(part)} == {True, False}
     one = templates("test")[0]
-    assert message(one, np.random.default_rng(1), "test") == message(one, np.random.default_rng(1), "test")
+    assert message(one, np.random.default_rng(1), "test") == message(
+        one, np.random.default_rng(1), "test"
+    )
 
 
 def test_a_broken_model_of_the_user_is_passed_over(tmp_path, monkeypatch):

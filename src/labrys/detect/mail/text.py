@@ -76,20 +76,12 @@ class Words:
 
 def words(folded: pa.Array) -> Words:
     """The words of texts as `letters.folded` makes them. No loop over texts or words."""
-    data, ends = _bytes(folded)
-    inside = _IN_WORD[data]
-    if len(data):
-        # A word ends where its text ends.
-        edge = np.diff(np.concatenate([[False], inside]).astype(np.int8))
-        begins = np.zeros(len(data) + 1, bool)
-        begins[ends[:-1]] = True
-        first = np.flatnonzero(((edge == 1) | begins[:-1]) & inside)
-    else:
-        first = np.empty(0, np.int64)
-    stops = np.flatnonzero(~np.concatenate([inside, [False]]))
-    last = stops[np.searchsorted(stops, first)] if len(first) else first
+    # A character that is in no word, so that none goes from one text into the next.
+    data, ends = _bytes(pc.binary_join_element_wise(folded, "\n", ""))
+    inside = np.concatenate([[False], _IN_WORD[data]]).view(np.int8)
+    edge = np.diff(inside)
+    first, last = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1)
     text = np.searchsorted(ends, first, side="right") - 1
-    last = np.minimum(last, ends[text + 1]) if len(first) else last
     long = np.minimum(last, first + _LONGEST_WORD)
     sums, powers = _prefix(data)
     whole = _hash(sums, powers, first, long)

@@ -111,9 +111,7 @@ def plainly(events):
         mine = author(one)
         made[f"r{at:06}"] = {
             "earlier": sum(author(p) == mine for p in past),
-            "written": sum(
-                p["email_to"] == mine and author(p) != mine for p in past
-            ),
+            "written": sum(p["email_to"] == mine and author(p) != mine for p in past),
         }
     return made
 
