@@ -69,8 +69,17 @@ def reasons(rows: Ints, seen: Seen, made: Scores, model: Model) -> list[list[dic
             *_of_texts(row, said[at], seen, made, model),
             *_of_features(row, moved[at], made.features[row], seen, columns),
         ]
-        found.append(sorted(each, key=lambda one: (-one["weight"], one["feature"]))[:MOST])
+        found.append(_chosen(each))
     return found
+
+
+def _chosen(each: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The strongest, and what speaks for itself among them."""
+    plain = {feature.what for feature in FEATURES if feature.name in _PLAIN}
+    order = sorted(each, key=lambda one: (-one["weight"], one["feature"]))
+    kept = [one for one in order if one["feature"] in plain]
+    kept += [one for one in order if one["feature"] not in plain][: max(0, MOST - len(kept))]
+    return [one for one in order if one in kept]
 
 
 def _of_texts(

@@ -74,7 +74,7 @@ def folders(tmp_path, bad, good):
 
 
 def own_spam(number):
-    words = "zorblax flindermeyer quuxbar wibbleton snarfgate plonkish".split()
+    words = ["zorblax", "flindermeyer", "quuxbar", "wibbleton", "snarfgate", "plonkish"]
     draw = np.random.default_rng(number)
     body = " ".join(draw.choice(words, 40)) + f" parcel {number} " + "abcdefgh"[number % 8] * 9
     return enveloped(f"{words[number % 6]} offer", body, seed=number)
