@@ -17,7 +17,6 @@ _LONGEST: Final = 120
 _LEAST: Final = 0.05
 _OF_TEXT: Final = {
     "window": "what it says",
-    "stretch": "what it says",
     "subject": "its subject",
     "alternative": "its plain text, which is not shown",
     "hidden": "its hidden text",
@@ -87,7 +86,7 @@ def _of_texts(
 ) -> Iterator[dict[str, Any]]:
     """The text scores that speak against a message; of the visible text its telling words."""
     by_name = dict(zip(TEXTS, said.tolist(), strict=True))
-    body = by_name.pop("window") + by_name.pop("stretch")
+    body = by_name.pop("window")
     if body > _LEAST:
         first, last = int(made.first[row]), int(made.last[row])
         yield _reason(_OF_TEXT["window"], telling(seen, model, first, last), body)

@@ -72,11 +72,26 @@ def test_addresses_and_numbers_are_one_word_each():
     (low,), disguised = folded(
         pa.array(["Pay 1,200.50 at https://x.example/a?b=c or mail me@x.example, don't wait"])
     )
-    assert low.as_py().split() == ["pay", "0", "at", "zurl", "or", "mail", "zmail", ",", "dont", "wait"]
+    assert low.as_py().split() == [
+        "pay",
+        "0",
+        "at",
+        "zurl",
+        "or",
+        "mail",
+        "zmail",
+        ",",
+        "dont",
+        "wait",
+    ]
     assert disguised.tolist() == [0]
 
 
-WORDS = st.lists(st.sampled_from(["pay", "now", "verify", "your", "account", "thanks", "hello", "list", "of", "the"]))
+WORDS = st.lists(
+    st.sampled_from(
+        ["pay", "now", "verify", "your", "account", "thanks", "hello", "list", "of", "the"]
+    )
+)
 
 
 @given(st.lists(WORDS, max_size=6))
@@ -123,32 +138,43 @@ def weights():
     return model().weights
 
 
-PROSE = st.lists(
-    st.sampled_from(["verify", "your", "account", "now", "the", "patch", "kernel", "thanks", "meeting", "free", "money", "list"]),
-    min_size=1, max_size=80,
-).map(" ".join)  # fmt: skip
+BAD = "verify your account password urgent suspended click "
+HAM = "thanks for the patch it applies cleanly to the tree "
+
+
+def worst(*texts):
+    found = text.words(pa.array(texts, pa.string()))
+    return text.windows(text.word_weights(found, weights()), found)[0].tolist()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(8, 60), st.integers(0, 80), st.integers(0, 80))
+@example(8, 80, 80)
+def test_text_around_dilutes_little(size, before, behind):
+    """However much stands around a message, a window of it keeps most of its score."""
+    alone, around, ham = worst(
+        BAD * size, f"{HAM * before}\n{BAD * size}\n{HAM * behind}", HAM * 80
+    )
+    assert around > 0.55 * alone
+    assert ham < 0
 
 
 @settings(deadline=None)
-@given(PROSE, PROSE, PROSE)
-@example("verify your account", "the patch kernel " * 200, "thanks " * 300)
-def test_text_around_never_lowers_a_stretch(inside, before, behind):
-    both = text.words(pa.array([inside, f"{before} {inside} {behind}"]))
-    value = text.word_weights(both, weights())
-    # The pair across the seam is another one: its weight, and no other, may differ.
-    seam = float(np.abs(weights()).max())
-    alone, padded = text.stretches(value, both).tolist()
-    assert padded >= alone - seam / np.sqrt(text.SHRINK_STRETCH)
-
-
-def test_filler_in_front_leaves_a_window_to_the_message():
-    bad = "verify your account password urgent suspended click " * 30
-    ham = "thanks for the patch it applies cleanly to the tree " * 30
-    found = text.words(pa.array([bad, f"{ham}\n{bad}", f"{bad}\n{ham}", ham]))
-    alone, front, behind, good = text.windows(text.word_weights(found, weights()), found)[0]
-    assert front > 0.6 * alone
-    assert behind > 0.6 * alone
-    assert good < 0
+@given(st.lists(st.sampled_from((BAD, HAM, "free money list meeting ")), max_size=60))
+def test_windows_are_those_of_a_plain_loop(pieces):
+    said = "".join(pieces)
+    found = text.words(pa.array(["x y", said]))
+    value = text.word_weights(found, weights())
+    mine = value[found.text == 1]
+    wanted = [text.EMPTY]
+    for size, step, shrink in text.WINDOWS:
+        for begin in range(0, max(len(mine) - size, 0) + step, step):
+            part = mine[begin : begin + size]
+            if len(part) and (begin == 0 or begin - step + size < len(mine)):
+                wanted.append(part.sum() / np.sqrt(len(part) + shrink))
+    scores_, first, last = text.windows(value, found)
+    assert scores_[1] == pytest.approx(max(wanted))
+    assert 0 <= last[1] - first[1] <= text.WINDOWS[0][0]
 
 
 def test_every_feature_may_be_used():
@@ -265,10 +291,12 @@ def test_bad_mail_made_up_is_found_and_good_is_not():
     several = list(made("test", 4, seed=9))
     table = read_messages([one.raw for one in several])
     found = {row["evidence"][0]["_id"]: row for row in detect("mail.message", table).to_pylist()}
-    hit = np.array([id_ in found for id_ in table["_id"].to_pylist()])
+    severity = np.array(
+        [found[id_]["severity_id"] if id_ in found else 0 for id_ in table["_id"].to_pylist()]
+    )
     bad = np.array([one.bad for one in several])
-    assert hit[bad].mean() > 0.25
-    assert hit[~bad].mean() < 0.02
+    assert (severity[bad] > 0).mean() > 0.25
+    assert (severity[~bad] > Severity.LOW).mean() < 0.02
 
 
 def test_other_shapes_empty_tables_and_bare_rows_are_passed_over():

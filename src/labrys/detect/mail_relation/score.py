@@ -174,7 +174,7 @@ def _finding(
         "time_end": row["_time"],
         "severity_id": int(severity),
         "confidence": int(np.clip(30 + 12 * points, 1, 90)),
-        "techniques": ["T1656"] if borrowed else ["T1566.003"],
+        "techniques": ["T1656"] if borrowed else ["T1566"],
         "tactics": ["defense-evasion"] if borrowed else ["initial-access"],
         "entities": [
             {"type": kind_, "value": value, "role": role}
