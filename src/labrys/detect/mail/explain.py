@@ -15,6 +15,7 @@ MOST: Final = 8
 _WORDS: Final = 6
 _LONGEST: Final = 120
 _LEAST: Final = 0.05
+_MOST_LINKS: Final = 100
 _OF_TEXT: Final = {
     "window": "what it says",
     "subject": "its subject",
@@ -120,18 +121,19 @@ def _of_features(
         if not plain and (moved[at] <= _LEAST or not values[at] > 0):
             continue
         if feature.name.startswith("links_"):
-            value = link_shown(row, feature.name, seen)
+            value = link_shown(row, feature.name, seen, columns["from_domain"][row].as_py())
         else:
             value = " → ".join(columns[name][row].as_py() for name in _VALUES.get(feature.name, ()))
         yield _reason(feature.what, value or f"{values[at]:.3g}", float(moved[at]))
 
 
-def link_shown(row: int, feature: str, seen: Seen) -> str:
+def link_shown(row: int, feature: str, seen: Seen, own: str) -> str:
     """The link that a feature of links is most likely about, as text and target."""
     held = seen.links
-    mine = np.flatnonzero((held.row == row) & held.pressed)[:50].tolist()
-    own = texts(seen.table, "from_domain")[row].as_py()
-    for at in mine:
+    first, last = np.searchsorted(held.row, [row, row + 1]).tolist()
+    for at in range(first, min(last, first + _MOST_LINKS)):
+        if not held.pressed[at]:
+            continue
         shown = held.column["shown_domains"][at].as_py()
         goes = held.domain[at].as_py() or held.column["hosts"][at].as_py()
         if feature == "links_mismatched":
