@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench mail", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--each", type=int, default=200, help="messages of a corpus to rewrite")
-    parser.add_argument("--peers", action="store_true", help="SpamAssassin beside us, where it is installed")
+    parser.add_argument(
+        "--peers", action="store_true", help="SpamAssassin beside us, where it is installed"
+    )
     asked = parser.parse_args(arguments)
     if not (asked.data / "mail").is_dir():
         print(f"skipped: no corpora in {asked.data}")

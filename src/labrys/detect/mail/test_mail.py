@@ -17,6 +17,7 @@ from labrys.detect.mail.features import FEATURES, NAMES, Seen, matrix
 from labrys.detect.mail.kinds import KINDS, kinds
 from labrys.detect.mail.letters import folded, undisguised
 from labrys.detect.mail.score import TEXTS, model, read, scores
+from labrys.detect.mail.train_corpora import manifest
 from labrys.detect.mail.train_made import Part, made, message, templates
 from labrys.detect.mail.train_rows import read_messages
 from labrys.detect.registry import detectors
@@ -387,9 +388,10 @@ def test_the_card_says_what_the_model_is():
     assert set(artefact.card["text"]) == {*TEXTS, "intercept"}
     limit = artefact.card["thresholds"]
     assert limit["suspicious"] <= limit["likely"] <= limit["sure"]
-    assert "phishing_pot" not in artefact.card["data"]
-    for said in artefact.card["data"].values():
-        assert said["licence"]
+    corpora = artefact.card["data"]["corpora"]
+    assert set(corpora) == {name for name, said in manifest().items() if said["trains"]}
+    assert "phishing_pot" not in corpora
+    assert all(said["licence"] for said in corpora.values())
 
 
 def test_a_model_of_other_features_is_refused(tmp_path):

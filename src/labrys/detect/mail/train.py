@@ -302,8 +302,19 @@ def write(out: Path, found: HeldOut, data: Mail) -> None:
     card = {
         "name": "mail", "version": "1", "licence": "Apache-2.0",
         "what": "Word weights, their coefficients, and trees over features of a message.",
-        "data": {name: {key: said[key] for key in ("source", "licence", "sha256")} for name, said in manifest().items() if said["trains"]}
-        | {"made up": {"source": "train_made.py, train_made.txt", "licence": "Apache-2.0", "templates": "every second"}},
+        "data": {
+            "source": "public corpora, and mail of our own making",
+            "licence": "each its own, below",
+            "corpora": {
+                name: {key: said[key] for key in ("source", "licence", "sha256")}
+                for name, said in manifest().items()
+                if said["trains"]
+            },
+            "made up": {
+                "source": "train_made.py, train_made.txt: every second template",
+                "licence": "Apache-2.0",
+            },
+        },
         "text": {name: round(float(value), 6) for name, value in zip(TEXTS, fitted.coefficients, strict=True)}
         | {"intercept": round(fitted.intercept, 6)},
         "thresholds": limits,

@@ -156,7 +156,7 @@ def _write(out: Path, made: Model, report: dict[str, Any]) -> None:
         "name": "mail",
         "version": f"{made.version.partition('+')[0]}+own",
         "what": "The shipped model, its weights of words moved by the user's own mail.",
-        "data": {"the user's own mail": {"licence": "the user's"}},
+        "data": {"source": "the shipped model and the user's own mail", "licence": "the user's"},
         "text": {
             name: round(float(value), 6)
             for name, value in zip(TEXTS, made.coefficients, strict=True)
