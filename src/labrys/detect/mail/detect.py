@@ -52,10 +52,14 @@ def _found(table: pa.Table, made: Model) -> pa.Table:
 
 
 def severities(judged: Scores, kind: Ints, made: Model) -> Ints:
-    """For each message 0 (nothing to say) or its severity: the surer, the higher; spam is low."""
+    """For each message 0 (nothing to say) or its severity: the surer, the higher; spam is
+    low at most."""
     limit = made.thresholds
     found: Ints = np.zeros(len(judged.margin), np.int64)
     found[judged.margin > limit["suspicious"]] = Severity.LOW
+    found[(found > 0) & (kind == _SPAM) & (judged.margin <= limit["likely"])] = (
+        Severity.INFORMATIONAL
+    )
     found[(judged.margin > limit["likely"]) & (kind != _SPAM)] = Severity.MEDIUM
     found[(judged.margin > limit["sure"]) & (kind != _SPAM)] = Severity.HIGH
     malware = certain_malware(judged.features)

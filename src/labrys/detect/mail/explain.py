@@ -15,9 +15,9 @@ MOST: Final = 8
 _WORDS: Final = 6
 _LONGEST: Final = 120
 _LEAST: Final = 0.05
+_MOST_LINKS: Final = 100
 _OF_TEXT: Final = {
     "window": "what it says",
-    "stretch": "what it says",
     "subject": "its subject",
     "alternative": "its plain text, which is not shown",
     "hidden": "its hidden text",
@@ -46,6 +46,16 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "attached_document": ("attachment_names",),
 }
 """Which columns show what a feature means."""
+_PLAIN: Final = frozenset(
+    (
+        "links_mismatched",
+        "name_is_other_address",
+        "name_of_brand",
+        "attached_tricks",
+        "html_password",
+    )
+)
+"""What speaks for itself: told whether or not the trees needed it."""
 
 
 def reasons(rows: Ints, seen: Seen, made: Scores, model: Model) -> list[list[dict[str, Any]]]:
@@ -59,8 +69,17 @@ def reasons(rows: Ints, seen: Seen, made: Scores, model: Model) -> list[list[dic
             *_of_texts(row, said[at], seen, made, model),
             *_of_features(row, moved[at], made.features[row], seen, columns),
         ]
-        found.append(sorted(each, key=lambda one: (-one["weight"], one["feature"]))[:MOST])
+        found.append(_chosen(each))
     return found
+
+
+def _chosen(each: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The strongest, and what speaks for itself among them."""
+    plain = {feature.what for feature in FEATURES if feature.name in _PLAIN}
+    order = sorted(each, key=lambda one: (-one["weight"], one["feature"]))
+    kept = [one for one in order if one["feature"] in plain]
+    kept += [one for one in order if one["feature"] not in plain][: max(0, MOST - len(kept))]
+    return [one for one in order if one in kept]
 
 
 def _of_texts(
@@ -68,7 +87,7 @@ def _of_texts(
 ) -> Iterator[dict[str, Any]]:
     """The text scores that speak against a message; of the visible text its telling words."""
     by_name = dict(zip(TEXTS, said.tolist(), strict=True))
-    body = by_name.pop("window") + by_name.pop("stretch")
+    body = by_name.pop("window")
     if body > _LEAST:
         first, last = int(made.first[row]), int(made.last[row])
         yield _reason(_OF_TEXT["window"], telling(seen, model, first, last), body)
@@ -98,21 +117,23 @@ def _of_features(
     row: int, moved: Floats, values: Floats, seen: Seen, columns: Mapping[str, pa.Array]
 ) -> Iterator[dict[str, Any]]:
     for at, feature in enumerate(FEATURES):
-        if moved[at] <= _LEAST or not values[at] > 0:
+        plain = feature.name in _PLAIN and values[at] > 0
+        if not plain and (moved[at] <= _LEAST or not values[at] > 0):
             continue
         if feature.name.startswith("links_"):
-            value = link_shown(row, feature.name, seen)
+            value = link_shown(row, feature.name, seen, columns["from_domain"][row].as_py())
         else:
             value = " → ".join(columns[name][row].as_py() for name in _VALUES.get(feature.name, ()))
         yield _reason(feature.what, value or f"{values[at]:.3g}", float(moved[at]))
 
 
-def link_shown(row: int, feature: str, seen: Seen) -> str:
+def link_shown(row: int, feature: str, seen: Seen, own: str) -> str:
     """The link that a feature of links is most likely about, as text and target."""
     held = seen.links
-    mine = np.flatnonzero((held.row == row) & held.pressed)[:50].tolist()
-    own = texts(seen.table, "from_domain")[row].as_py()
-    for at in mine:
+    first, last = np.searchsorted(held.row, [row, row + 1]).tolist()
+    for at in range(first, min(last, first + _MOST_LINKS)):
+        if not held.pressed[at]:
+            continue
         shown = held.column["shown_domains"][at].as_py()
         goes = held.domain[at].as_py() or held.column["hosts"][at].as_py()
         if feature == "links_mismatched":

@@ -63,16 +63,35 @@ def deep(host: str) -> bool:
 @lru_cache(maxsize=65_536)
 def apes(host: str) -> str:
     """The brand whose name a host bears, or nearly bears, without being the brand's; else ""."""
-    if not host or any(host == own or host.endswith("." + own) for own in _OF_BRANDS):
+    labels = host.split(".")
+    if not host or any(".".join(labels[at:]) in _OF_BRANDS for at in range(len(labels))):
         return ""
     plain = undisguised(_decoded(host))[0].lower().translate(_DIGITS)
     for piece in _PIECES.split(plain):
         if piece in _MARKS and len(piece) >= 4:
             return piece
-        for mark in _LONG_MARKS:
-            if mark in piece or (abs(len(mark) - len(piece)) <= 1 and near(mark, piece)):
-                return mark
+        if found := _HELD.search(piece):
+            return found[0]
+        if 4 <= len(piece) <= _LONGEST_MARK + 1:
+            for key in (piece, *_shorter(piece)):
+                for mark in _NEIGHBOURS.get(key, ()):
+                    if near(mark, piece):
+                        return mark
     return ""
+
+
+def _shorter(word: str) -> list[str]:
+    """The word without each of its letters."""
+    return [word[:at] + word[at + 1 :] for at in range(len(word))]
+
+
+_HELD: Final = re.compile("|".join(map(re.escape, sorted(_LONG_MARKS, key=len, reverse=True))))
+_LONGEST_MARK: Final = max(map(len, _LONG_MARKS))
+_NEIGHBOURS: Final[dict[str, list[str]]] = {}
+for _mark in _LONG_MARKS:
+    # Words that are one edit apart share one of these (Garbe's symmetric deletion).
+    for _key in {_mark, *_shorter(_mark)}:
+        _NEIGHBOURS.setdefault(_key, []).append(_mark)
 
 
 def near(one: str, other: str) -> bool:

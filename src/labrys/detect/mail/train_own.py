@@ -21,7 +21,7 @@ from labrys.detect.mail.score import LEVELS, TEXTS, Model, model, scores
 from labrys.detect.mail.train import FALSE_ALARMS, Passages, passages, quantised
 from labrys.errors import LabrysError
 from labrys.evidence.records import Source
-from labrys.evidence.registry import SNIFF_BYTES, choose
+from labrys.evidence.registry import SNIFF_BYTES, choose, formats
 from labrys.model.card import packed, save
 
 LEAST: Final = 20
@@ -92,7 +92,9 @@ def _messages(folder: Path) -> Iterator[pa.Table]:
         content = path.read_bytes()
         made = choose(content[:SNIFF_BYTES], path.name)
         if made is None or not made.id.startswith("mail"):
-            continue
+            if path.suffix.lower() != ".eml":
+                continue
+            made = next(one for one in formats() if one.id == "mail")
         digest = hashlib.sha256(content).hexdigest()
         for shape, batch in made.read(Source(path, str(path), digest, len(content))):
             if shape == _SHAPE and count < _MOST:
@@ -154,7 +156,7 @@ def _write(out: Path, made: Model, report: dict[str, Any]) -> None:
         "name": "mail",
         "version": f"{made.version.partition('+')[0]}+own",
         "what": "The shipped model, its weights of words moved by the user's own mail.",
-        "data": {"the user's own mail": {"licence": "the user's"}},
+        "data": {"source": "the shipped model and the user's own mail", "licence": "the user's"},
         "text": {
             name: round(float(value), 6)
             for name, value in zip(TEXTS, made.coefficients, strict=True)
