@@ -87,10 +87,10 @@ def load(folder: Traversable, package: str) -> Folder | None:
             "id": _text(table["id"]),
             "title": _text(table["title"]),
             "version": _text(table["version"]),
-            "digest": _digest(
-                folder, *(files("labrys.detect") / name for name in table.get("uses", ()))
-            )
-            + _own(table),
+            "digest": _with_own(
+                table,
+                _digest(folder, *(files("labrys.detect") / name for name in table.get("uses", ()))),
+            ),
             "techniques": tuple(table.get("techniques", ())),
             "module": package,
         }
@@ -110,11 +110,12 @@ def _plugged_in() -> Iterator[Folder]:
             yield made
 
 
-def _own(table: dict[str, Any]) -> str:
-    """Told apart: the user's own models, where a detector may have one (`own_model = true`)."""
+def _with_own(table: dict[str, Any], digest: str) -> str:
+    """The digest with the user's own models that it may use (`own_model = true`, or those of others
+    in `own_models_of`): where there is none, as it is."""
     names = [table["id"]] if table.get("own_model") else table.get("own_models_of", [])
-    marks = [own.mark(name) for name in names]
-    return hashlib.sha256(b"".join(marks)).hexdigest()[:16] if any(marks) else ""
+    marks = b"".join(own.mark(name) for name in names)
+    return hashlib.sha256(digest.encode() + marks).hexdigest() if marks else digest
 
 
 def _text(value: object) -> str:

@@ -17,7 +17,6 @@ _LONGEST: Final = 120
 _LEAST: Final = 0.05
 _OF_TEXT: Final = {
     "window": "what it says",
-    "stretch": "what it says",
     "subject": "its subject",
     "alternative": "its plain text, which is not shown",
     "hidden": "its hidden text",
@@ -46,6 +45,16 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "attached_document": ("attachment_names",),
 }
 """Which columns show what a feature means."""
+_PLAIN: Final = frozenset(
+    (
+        "links_mismatched",
+        "name_is_other_address",
+        "name_of_brand",
+        "attached_tricks",
+        "html_password",
+    )
+)
+"""What speaks for itself: told whether or not the trees needed it."""
 
 
 def reasons(rows: Ints, seen: Seen, made: Scores, model: Model) -> list[list[dict[str, Any]]]:
@@ -59,8 +68,17 @@ def reasons(rows: Ints, seen: Seen, made: Scores, model: Model) -> list[list[dic
             *_of_texts(row, said[at], seen, made, model),
             *_of_features(row, moved[at], made.features[row], seen, columns),
         ]
-        found.append(sorted(each, key=lambda one: (-one["weight"], one["feature"]))[:MOST])
+        found.append(_chosen(each))
     return found
+
+
+def _chosen(each: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The strongest, and what speaks for itself among them."""
+    plain = {feature.what for feature in FEATURES if feature.name in _PLAIN}
+    order = sorted(each, key=lambda one: (-one["weight"], one["feature"]))
+    kept = [one for one in order if one["feature"] in plain]
+    kept += [one for one in order if one["feature"] not in plain][: max(0, MOST - len(kept))]
+    return [one for one in order if one in kept]
 
 
 def _of_texts(
@@ -68,7 +86,7 @@ def _of_texts(
 ) -> Iterator[dict[str, Any]]:
     """The text scores that speak against a message; of the visible text its telling words."""
     by_name = dict(zip(TEXTS, said.tolist(), strict=True))
-    body = by_name.pop("window") + by_name.pop("stretch")
+    body = by_name.pop("window")
     if body > _LEAST:
         first, last = int(made.first[row]), int(made.last[row])
         yield _reason(_OF_TEXT["window"], telling(seen, model, first, last), body)
@@ -98,7 +116,8 @@ def _of_features(
     row: int, moved: Floats, values: Floats, seen: Seen, columns: Mapping[str, pa.Array]
 ) -> Iterator[dict[str, Any]]:
     for at, feature in enumerate(FEATURES):
-        if moved[at] <= _LEAST or not values[at] > 0:
+        plain = feature.name in _PLAIN and values[at] > 0
+        if not plain and (moved[at] <= _LEAST or not values[at] > 0):
             continue
         if feature.name.startswith("links_"):
             value = link_shown(row, feature.name, seen)

@@ -42,7 +42,7 @@ KINDS: Final = (
     Kind(
         "impersonation",
         "Mail that impersonates somebody to get money or data",
-        ("T1656", "T1566.003"),
+        ("T1656", "T1566"),
         ("defense-evasion", "initial-access"),
         "Ask the supposed sender by telephone; stop payments and changes that it asks for.",
     ),

@@ -19,7 +19,7 @@ _UNSEEN: Final = re.compile(
     "[\u0300-\u036f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e01ef]+"
 )
-_WORD: Final = re.compile(r"\w+")
+_ODD_WORD: Final = re.compile(r"(?<!\w)[A-Za-z0-9_]*+[^\W\x00-\x7f]\w*+")
 _ADDRESS: Final = r"(?:https? ?: ?/ ?/ ?|www ?\. ?)[^\s<>\"]+(?: [./?=&-] [^\s]{1,40}){0,12}"
 _MAILBOX: Final = r"[\w.+-]{1,64} ?@ ?[\w-]{1,63}(?:\.[\w-]{1,63}| \. [\w-]{2,20}){1,6}"
 _APART: Final = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])"
@@ -65,8 +65,6 @@ def undisguised(text: str) -> tuple[str, int]:
     def latin(found: re.Match[str]) -> str:
         nonlocal count
         word = found[0]
-        if word.isascii():
-            return word
         changed = word.translate(looks)
         if not changed.isascii():
             return word
@@ -74,7 +72,7 @@ def undisguised(text: str) -> tuple[str, int]:
         count += any(char.isascii() and char.isalpha() for char in word)
         return changed
 
-    made = _WORD.sub(latin, bare.translate(_signs()))
+    made = _ODD_WORD.sub(latin, bare.translate(_signs()))
     return unicodedata.normalize("NFC", made), count
 
 

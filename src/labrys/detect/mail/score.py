@@ -27,9 +27,9 @@ from labrys.model.forest import Forest
 from labrys.model.forest import read as read_forest
 
 ID: Final = "mail"
-TEXTS: Final = ("window", "stretch", "subject", "alternative", "hidden")
-"""The text scores: worst window and worst stretch of what is seen, the subject, the plain text that
-no program shows, and hidden text."""
+TEXTS: Final = ("window", "subject", "alternative", "hidden")
+"""The text scores: the worst window of what is seen, the subject, the plain text that no program shows,
+and hidden text."""
 LEVELS: Final = ("suspicious", "likely", "sure")
 
 
@@ -114,7 +114,7 @@ def text_scores(seen: Seen, weights: npt.NDArray[np.floating[Any]]) -> tuple[Flo
     value = text.word_weights(visible, weights)
     window, first, last = text.windows(value, visible)
     subject = text.mean(text.word_weights(seen.subject_words, weights), seen.subject_words)
-    columns = [window, text.stretches(value, visible), subject]
+    columns = [window, subject]
     for found in unseen(seen):
         columns.append(text.windows(text.word_weights(found, weights), found)[0])
     return np.column_stack(columns), first, last

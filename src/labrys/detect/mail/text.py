@@ -1,9 +1,8 @@
 """Scores what a text says by its worst part, so that other text around it does not hide it.
 
 Each word has a weight, each pair of neighbours too, and each beginning of a word. A part scores the
-sum of its weights over the root of its length. Parts are windows of about 1,500 characters (text in
-front of a message dilutes one window and adds others), and stretches of any place and several
-lengths (text in front or behind takes none of them away).
+sum of its weights over the root of its length. Parts are overlapping windows of two sizes: text in
+front of a message or behind it adds windows, and dilutes only those that it shares with the message.
 """
 
 from collections.abc import Sequence
@@ -20,12 +19,11 @@ Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 BITS: Final = 18
-WINDOW: Final = 250
-STRIDE: Final = 200
-LENGTHS: Final = (8, 12, 17, 24, 34, 48, 68, 96, 136, 192, 272, 384, 544)
 SHRINK: Final = 20.0
-SHRINK_STRETCH: Final = 100.0
 """Words that say nothing, added to each part: few words prove little."""
+WINDOWS: Final = ((250, 100, SHRINK), (80, 40, 3 * SHRINK))
+"""Windows: how many words, how far apart, and how many that say nothing are added. The large ones are
+about 1,500 characters; the small ones are for short messages among much other text."""
 EMPTY: Final = -2.0
 """The score of no text at all."""
 _STEM: Final = 5
@@ -76,20 +74,12 @@ class Words:
 
 def words(folded: pa.Array) -> Words:
     """The words of texts as `letters.folded` makes them. No loop over texts or words."""
-    data, ends = _bytes(folded)
-    inside = _IN_WORD[data]
-    if len(data):
-        # A word ends where its text ends.
-        edge = np.diff(np.concatenate([[False], inside]).astype(np.int8))
-        begins = np.zeros(len(data) + 1, bool)
-        begins[ends[:-1]] = True
-        first = np.flatnonzero(((edge == 1) | begins[:-1]) & inside)
-    else:
-        first = np.empty(0, np.int64)
-    stops = np.flatnonzero(~np.concatenate([inside, [False]]))
-    last = stops[np.searchsorted(stops, first)] if len(first) else first
+    # A character that is in no word, so that none goes from one text into the next.
+    data, ends = _bytes(pc.binary_join_element_wise(folded, "\n", ""))
+    inside = np.concatenate([[False], _IN_WORD[data]]).view(np.int8)
+    edge = np.diff(inside)
+    first, last = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1)
     text = np.searchsorted(ends, first, side="right") - 1
-    last = np.minimum(last, ends[text + 1]) if len(first) else last
     long = np.minimum(last, first + _LONGEST_WORD)
     sums, powers = _prefix(data)
     whole = _hash(sums, powers, first, long)
@@ -115,32 +105,31 @@ def word_weights(found: Words, weights: npt.NDArray[np.floating]) -> Floats:
 def windows(value: Floats, found: Words) -> tuple[Floats, Ints, Ints]:
     """For each text the score of its worst window, and that window's first word and the one behind.
 
-    A window is `WINDOW` words, the next begins `STRIDE` further on; a text without words has `EMPTY`.
+    Windows are of the sizes and at the steps of `WINDOWS`; a text without words has `EMPTY`.
     """
     total = np.concatenate([np.zeros(1), np.cumsum(value)])
+    made, at, to = np.full(found.texts, EMPTY), *np.zeros((2, found.texts), np.int64)
+    for size, step, shrink in WINDOWS:
+        text, begin, end = _cut(found, size, step)
+        score = (total[end] - total[begin]) / np.sqrt(end - begin + shrink)
+        # The last of a text in this order is its worst; of equals the one that begins first.
+        order = np.lexsort((-begin, score, text))
+        last = order[np.flatnonzero(np.diff(text[order], append=-1))]
+        better = last[score[last] > made[text[last]]]
+        where = text[better]
+        made[where], at[where], to[where] = score[better], begin[better], end[better]
+    return made, at, to
+
+
+def _cut(found: Words, size: int, step: int) -> tuple[Ints, Ints, Ints]:
+    """Windows of `size` words, each `step` after the one before: text, first word, one behind."""
     first, last = found.bounds()
     length = last - first
-    number = np.where(length > 0, 1 + np.maximum(0, -(-(length - WINDOW) // STRIDE)), 0)
+    number = np.where(length > 0, 1 + np.maximum(0, -(-(length - size) // step)), 0)
     text = np.repeat(np.arange(found.texts), number)
     nth = np.arange(len(text)) - np.repeat(np.cumsum(number) - number, number)
-    begin = first[text] + nth * STRIDE
-    end = np.minimum(begin + WINDOW, last[text])
-    score = (total[end] - total[begin]) / np.sqrt(end - begin + SHRINK)
-    return _worst(score, text, begin, end, found.texts)
-
-
-def stretches(value: Floats, found: Words) -> Floats:
-    """For each text the score of its worst stretch, of any length in `LENGTHS` and beginning at any
-    word: whatever is put before or behind a text can only raise it. Shorter texts have `EMPTY`."""
-    total = np.concatenate([np.zeros(1), np.cumsum(value)])
-    made = np.full(found.texts, EMPTY)
-    for size in LENGTHS:
-        if len(value) < size:
-            break
-        score = (total[size:] - total[:-size]) / np.sqrt(size + SHRINK_STRETCH)
-        whole = found.text[size - 1 :] == found.text[: len(score)]
-        np.maximum.at(made, found.text[: len(score)][whole], score[whole])
-    return made
+    begin = first[text] + nth * step
+    return text, begin, np.minimum(begin + size, last[text])
 
 
 def mean(value: Floats, found: Words) -> Floats:
@@ -148,15 +137,6 @@ def mean(value: Floats, found: Words) -> Floats:
     first, last = found.bounds()
     made: Floats = np.bincount(found.text, value, found.texts) / np.sqrt(last - first + SHRINK)
     return made
-
-
-def _worst(
-    score: Floats, text: Ints, begin: Ints, end: Ints, texts: int
-) -> tuple[Floats, Ints, Ints]:
-    made, at, to = np.full(texts, EMPTY), np.zeros(texts, np.int64), np.zeros(texts, np.int64)
-    order = np.lexsort((-begin, score, text))
-    made[text[order]], at[text[order]], to[text[order]] = score[order], begin[order], end[order]
-    return made, at, to
 
 
 def counted(found: Words, wanted: Hashes, topic: Ints, topics: int, longest: int) -> Floats:

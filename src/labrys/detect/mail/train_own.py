@@ -21,7 +21,7 @@ from labrys.detect.mail.score import LEVELS, TEXTS, Model, model, scores
 from labrys.detect.mail.train import FALSE_ALARMS, Passages, passages, quantised
 from labrys.errors import LabrysError
 from labrys.evidence.records import Source
-from labrys.evidence.registry import SNIFF_BYTES, choose
+from labrys.evidence.registry import SNIFF_BYTES, choose, formats
 from labrys.model.card import packed, save
 
 LEAST: Final = 20
@@ -92,7 +92,9 @@ def _messages(folder: Path) -> Iterator[pa.Table]:
         content = path.read_bytes()
         made = choose(content[:SNIFF_BYTES], path.name)
         if made is None or not made.id.startswith("mail"):
-            continue
+            if path.suffix.lower() != ".eml":
+                continue
+            made = next(one for one in formats() if one.id == "mail")
         digest = hashlib.sha256(content).hexdigest()
         for shape, batch in made.read(Source(path, str(path), digest, len(content))):
             if shape == _SHAPE and count < _MOST:

@@ -144,9 +144,9 @@ def judged(messages: pa.Table, relation: Relation) -> tuple[Floats, list[list[st
     wanted = np.minimum(asks[:, : len(_OF_PEOPLE)].sum(axis=1), 3.0)
     wanted = wanted * 0.5 + np.minimum(asks.sum(axis=1), 4.0) * 0.15
     points = odd + wanted + content + 0.5 * relation.unasked + 0.3 * relation.new_domain
-    # Nothing odd about the sender: then what is said must be bad by itself.
-    points = np.where(odd > 0, points, points - 1.5)
-    return points - 0.5, asked, kinds(found.features)
+    # Nothing odd about the sender: then he must be a stranger, and what is said bad by itself.
+    alone = np.where(relation.unasked, points - 1.5, 0.0)
+    return np.where(odd > 0, points, alone) - 0.5, asked, kinds(found.features)
 
 
 def _finding(
@@ -174,7 +174,7 @@ def _finding(
         "time_end": row["_time"],
         "severity_id": int(severity),
         "confidence": int(np.clip(30 + 12 * points, 1, 90)),
-        "techniques": ["T1656"] if borrowed else ["T1566.003"],
+        "techniques": ["T1656"] if borrowed else ["T1566"],
         "tactics": ["defense-evasion"] if borrowed else ["initial-access"],
         "entities": [
             {"type": kind_, "value": value, "role": role}
