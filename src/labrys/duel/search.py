@@ -162,7 +162,7 @@ def by_transfer(fight: _Fight) -> None:
         for answer, one in fight.ask([fight.many_times(seed) for _ in range(_AT_ONCE)]):
             copy.learn(one.thing, answer)
     while True:
-        drawn = [fight.many_times(seed) for _ in range(_AT_ONCE * 16)]
+        drawn = [fight.many_times(seed) for _ in range(_AT_ONCE * 4)]
         order = np.argsort(copy.scores([one.thing for one in drawn]), kind="stable")
         for answer, one in fight.ask([drawn[at] for at in order[:_AT_ONCE]]):
             copy.learn(one.thing, answer)
