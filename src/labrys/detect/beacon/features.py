@@ -119,7 +119,7 @@ def _around(channels: Any, pairs: Any) -> Any:
         outside=flag(~private(far.dst) & ~nobody(far.dst)),
     )
     callers = far.group_by("dst").aggregate(sources=whole(far.own.sum()), strangers=far.count())
-    nets = far.group_by("src", "net").aggregate(near=far.dst.nunique())
+    nets = far.group_by("src", "net").aggregate(near=far.count())
     reach = far.group_by("src").aggregate(elsewhere=whole(far.outside.sum()), own=far.own.max())
     total = reach.aggregate(hosts=whole(reach.own.sum()))
     channels = channels.mutate(net=neighbourhood(channels.dst), inside=flag(private(channels.dst)))
