@@ -392,7 +392,7 @@ def ten_million(quick: bool) -> Iterator[Line]:
 
 def cost(detector: str, count: int) -> dict[str, Any]:
     """Wall seconds, peak resident size (GB) and rows of one detector's features; runs alone."""
-    config = {"threads": 2, "memory_limit": "700MB"}
+    config = {"threads": 2, "memory_limit": "2GB"}  # what a scan gives DuckDB unless told otherwise
     with workspace() as folder, duckdb.connect(str(folder / "flows.duckdb"), config=config) as made:
         made.execute("SET enable_progress_bar = false")
         made.execute(_TEN_MILLION.format(count=count, columns=_typed()))

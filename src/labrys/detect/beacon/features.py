@@ -51,13 +51,7 @@ def features(events: Any) -> Any:
         flows=rows.count(), answered=(1 - rows.failed).sum()
     )
     channels = _channels(rows.semi_join(pairs.filter(pairs.flows >= LEAST_CALLS), list(CHANNEL)))
-    kept = channels.filter(
-        channels.calls >= LEAST_CALLS,
-        ~nobody(channels.dst),
-        channels.q50 >= 2 * SAME_CALL_MS,
-        channels.q90 - channels.q10 <= WIDEST * channels.q50,
-    )
-    known = _around(_named(kept, events), pairs)
+    known = _around(_named(channels, events), pairs)
     return with_samples(known, rows, CHANNEL)
 
 
@@ -71,19 +65,30 @@ def _channels(rows: Any) -> Any:
     order = ibis.window(group_by=list(CHANNEL), order_by=[rows._time, *ties])
     timed = rows.mutate(gap=rows._time - rows._time.lag().over(order))
     calls = timed.filter(timed.gap.isnull() | (timed.gap > SAME_CALL_MS))
-    return calls.group_by(*CHANNEL).aggregate(
-        calls=calls.count(),
-        failed=whole(calls.failed.sum()),
-        first=calls._time.min(),
-        last=calls._time.max(),
-        hours=(calls._time // HOUR_MS).nunique(),
-        **{f"q{at}": calls.gap.quantile(at / 100) for at in (10, 25, 50, 75, 90)},
-        **{f"out_{name}": calls.out_bytes.quantile(at) for name, at in _LEVELS.items()},
-        **{f"in_{name}": calls.in_bytes.quantile(at) for name, at in _LEVELS.items()},
-        lasts=calls.duration.quantile(0.5),
-        proto=calls.proto.max(),
-        service=calls.service.max(),
+    # Engines keep all values of a quantile: few quantiles for all channels, the others for few.
+    shape = calls.group_by(*CHANNEL).aggregate(
+        calls=calls.count(), **{f"q{at}": calls.gap.quantile(at / 100) for at in (10, 50, 90)}
     )
+    shape = shape.filter(
+        shape.calls >= LEAST_CALLS,
+        ~nobody(shape.dst),
+        shape.q50 >= 2 * SAME_CALL_MS,
+        shape.q90 - shape.q10 <= WIDEST * shape.q50,
+    )
+    some = calls.semi_join(shape, list(CHANNEL))
+    more = some.group_by(*CHANNEL).aggregate(
+        failed=whole(some.failed.sum()),
+        first=some._time.min(),
+        last=some._time.max(),
+        hours=(some._time // HOUR_MS).nunique(),
+        **{f"q{at}": some.gap.quantile(at / 100) for at in (25, 75)},
+        **{f"out_{name}": some.out_bytes.quantile(at) for name, at in _LEVELS.items()},
+        **{f"in_{name}": some.in_bytes.quantile(at) for name, at in _LEVELS.items()},
+        lasts=some.duration.quantile(0.5),
+        proto=some.proto.max(),
+        service=some.service.max(),
+    )
+    return shape.inner_join(more, list(CHANNEL))
 
 
 _LEVELS: Final = {"low": 0.1, "mid": 0.5, "high": 0.9}
@@ -119,7 +124,7 @@ def _around(channels: Any, pairs: Any) -> Any:
         outside=flag(~private(far.dst) & ~nobody(far.dst)),
     )
     callers = far.group_by("dst").aggregate(sources=whole(far.own.sum()), strangers=far.count())
-    nets = far.group_by("src", "net").aggregate(near=far.dst.nunique())
+    nets = far.group_by("src", "net").aggregate(near=far.count())
     reach = far.group_by("src").aggregate(elsewhere=whole(far.outside.sum()), own=far.own.max())
     total = reach.aggregate(hosts=whole(reach.own.sum()))
     channels = channels.mutate(net=neighbourhood(channels.dst), inside=flag(private(channels.dst)))

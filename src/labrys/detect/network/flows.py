@@ -146,7 +146,9 @@ def own_hosts(pairs: Any) -> Any:
     who knocks is rarely let in that often.
     """
     public = pairs.filter((pairs.answered > 0) & ~private(pairs.dst) & ~nobody(pairs.dst))
-    talkers = public.group_by("src").aggregate(reached=public.dst.nunique())
+    # Counting distinct rows takes less memory than counting different texts in each group.
+    public = public.select("src", "dst").distinct()
+    talkers = public.group_by("src").aggregate(reached=public.count())
     inside = pairs.filter(private(pairs.src)).select("src").distinct()
     return talkers.filter(talkers.reached >= 8).select("src").union(inside, distinct=True)
 
