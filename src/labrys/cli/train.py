@@ -1,11 +1,13 @@
 """`labrys train`: lets a detector learn from the user's own data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from labrys.cli import shown
+
+_KEY: Final = "own"
 
 
 def command(
@@ -16,20 +18,21 @@ def command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where the model goes; by default yours."),
+        typer.Option("--out", metavar="DIR", help="Write it there, unsigned, and do not use it."),
     ] = None,
 ) -> None:
     """Let a detector learn from your own data; what it learnt is used from the next scan on.
 
-    Needs the extra [ml]. To go back to the model that came with labrys, delete the folder that is
-    named at the end.
+    Needs the extra [ml]. The model is signed with your key `own`, which is made if there is none.
+    `labrys guard back DETECTOR` uses the model before it again.
     """
     from importlib import import_module
     from importlib.util import find_spec
+    from tempfile import TemporaryDirectory
 
     from labrys.detect.registry import detectors
     from labrys.errors import LabrysError
-    from labrys.model.own import place
+    from labrys.guard import keys, own
 
     made = {one.id: one for one in detectors()}.get(detector)
     if made is None:
@@ -38,7 +41,20 @@ def command(
         raise LabrysError(f"{detector} has nothing to learn from data of your own")
     if find_spec("sklearn") is None or find_spec("lightgbm") is None:
         raise LabrysError("training needs more packages: pip install 'labrys[ml]'")
-    target = out or place(detector)
     learn = import_module(f"{made.module}.train_own").learn
-    learn(data, target, lambda line: typer.echo(shown(line), err=True))
-    typer.echo(shown(f"the model is in {target}"))
+    if out is not None:
+        learn(data, out, _note)
+        typer.echo(shown(f"the model is in {out}; nothing uses it"))
+        return
+    with TemporaryDirectory(prefix="labrys-model-") as folder:
+        target = Path(folder) / "model"
+        learn(data, target, _note)
+        if not any(each.name == _KEY for each in keys.trusted()):
+            keys.make(_KEY)
+            _note(f"made the key {_KEY}, which signs your models")
+        kept = own.add(detector, target, _KEY)
+    typer.echo(shown(f"{detector} uses your model {kept.number} from now on ({kept.place})"))
+
+
+def _note(line: str) -> None:
+    typer.echo(shown(line), err=True)

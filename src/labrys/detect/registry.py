@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from labrys.errors import LabrysError
-from labrys.model import own
+from labrys.guard import own
 
 
 @dataclass(frozen=True, slots=True)

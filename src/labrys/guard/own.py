@@ -11,7 +11,7 @@ from typing import Final
 
 from labrys.errors import ModelError
 from labrys.guard import keys, seal
-from labrys.model.card import Artefact
+from labrys.model.card import CARD, Artefact
 
 _CURRENT: Final = "current"
 _MOST: Final = 10
@@ -84,7 +84,25 @@ def in_use(detector: str, place: Path | None = None) -> Artefact | None:
     """
     base = folder(detector, place)
     number = _current(base)
-    return seal.opened(base / str(number), place) if number else None
+    if not number:
+        return None
+    try:
+        return seal.opened(base / str(number), place)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}. To use the model before it: labrys guard back {detector}"
+        ) from error
+
+
+def mark(detector: str, place: Path | None = None) -> bytes:
+    """What tells the model in use from others and from none: changes with the model, not with when
+    it was looked at."""
+    base = folder(detector, place)
+    number = _current(base)
+    if not number:
+        return b""
+    held = [base / str(number) / name for name in (CARD, seal.SEAL)]
+    return b"".join(each.read_bytes() if each.is_file() else b"-" for each in held)
 
 
 def _refused(place: Path, home: Path | None) -> str:

@@ -21,8 +21,8 @@ from labrys.detect.mail.features import NAMES, Seen, matrix
 from labrys.detect.mail.letters import folded
 from labrys.detect.mail.text import Words
 from labrys.errors import ModelError
-from labrys.model import own
-from labrys.model.card import Artefact
+from labrys.guard import own
+from labrys.model.card import Artefact, load
 from labrys.model.forest import Forest
 from labrys.model.forest import read as read_forest
 
@@ -68,8 +68,9 @@ class Scores:
 
 @cache
 def model() -> Model:
-    """The user's own model where there is one that is as its card says, else the shipped one."""
-    return read(own.chosen(ID, files("labrys.detect.mail") / "model"))
+    """The user's own model where there is one, else the shipped one; ModelError where the one in
+    use is not what a trusted key signed."""
+    return read(own.in_use(ID) or load(files("labrys.detect.mail") / "model"))
 
 
 def read(artefact: Artefact) -> Model:

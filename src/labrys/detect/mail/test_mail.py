@@ -22,7 +22,7 @@ from labrys.detect.mail.train_made import Part, made, message, templates
 from labrys.detect.mail.train_rows import read_messages
 from labrys.detect.registry import detectors
 from labrys.errors import ModelError
-from labrys.model import own
+from labrys.guard import keys, own
 from labrys.model.card import load
 from labrys.model.feature import used
 from labrys.ocsf.schema import FINDING, Severity
@@ -416,15 +416,22 @@ def test_templates_for_testing_are_not_for_training():
     )
 
 
-def test_a_broken_model_of_the_user_is_passed_over(tmp_path, monkeypatch):
+def test_a_model_of_the_user_counts_and_a_changed_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     before = {one.id: one.digest for one in _fresh()}
-    place = own.place("mail")
-    place.mkdir(parents=True)
-    (place / "card.json").write_text("{}")
-    assert own.chosen("mail", Path(__file__).parent / "model").card["name"] == "mail"
+    keys.make("own")
+    kept = own.add("mail", Path(__file__).parent / "model", "own")
     after = {one.id: one.digest for one in _fresh()}
     assert {name for name in before if before[name] != after[name]} == {"mail", "mail_relation"}
+    model.cache_clear()
+    try:
+        assert model().version
+        (kept.place / "trees.txt").write_text("tree")
+        model.cache_clear()
+        with pytest.raises(ModelError, match="labrys guard back mail"):
+            model()
+    finally:
+        model.cache_clear()
 
 
 def _fresh():
