@@ -151,12 +151,14 @@ def worst(*texts):
 @settings(deadline=None, max_examples=40)
 @given(st.integers(8, 60), st.integers(0, 80), st.integers(0, 80))
 @example(8, 80, 80)
+@example(8, 3, 3)
 def test_text_around_dilutes_little(size, before, behind):
-    """However much stands around a message, a window of it keeps most of its score."""
+    """However much stands around a message, a window keeps two fifths of its score: the least where a
+    short message and what is around it just fill the small window."""
     alone, around, ham = worst(
         BAD * size, f"{HAM * before}\n{BAD * size}\n{HAM * behind}", HAM * 80
     )
-    assert around > 0.5 * alone
+    assert around > 0.4 * alone
     assert ham < 0
 
 
