@@ -45,7 +45,7 @@ class _Table:
 
 
 def verdict(name: str, how: frozenset[str], *, carries_code: bool) -> Verdict:
-    """How `name` (module and dotted name) stands, given how it is used (`machine.Use.how`).
+    """How `name` (module and dotted name) stands, given how it is used (`evidence.pickle.facts.Use.how`).
 
     `carries_code`: whether the stream makes code objects, of which functions are then made.
     """

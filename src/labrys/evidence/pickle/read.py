@@ -1,6 +1,6 @@
 """Reads Python pickles as what they would look up and call: a row of `model.pickle` for each stream.
 
-Nothing is ever unpickled (`machine.py`). Streams that joblib compressed as a whole (zlib, LZMA) are
+Nothing is ever unpickled (`streams.py`). Streams that joblib compressed as a whole (zlib, LZMA) are
 unpacked first, within bounds; gzip, bzip2, xz and archives are unpacked before a reader is asked.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from labrys.evidence.pickle.machine import Name, Stream, Use, streams
+from labrys.evidence.pickle.facts import Stream, Use
+from labrys.evidence.pickle.streams import streams
 from labrys.evidence.records import Records, Shaped, Source
 
 SHAPE: Final = "model.pickle"
@@ -157,6 +158,3 @@ def _unpacked_head(head: bytes) -> bytes | None:
     except (zlib.error, lzma.LZMAError):
         pass
     return None
-
-
-__all__ = ["Name", "read", "rows", "sniff"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labrys.evidence.pickle.machine import streams
 from labrys.evidence.pickle.read import rows, sniff
+from labrys.evidence.pickle.streams import streams
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
