@@ -16,9 +16,9 @@ LightGBM text files, ONNX (with the extra [ml]), or an HTTP endpoint on the loop
 
 import json
 import tomllib
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -197,19 +197,32 @@ def _endpoint(address: str) -> Score:
     if urlsplit(address).scheme != "http" or urlsplit(address).hostname not in _LOOPBACK:
         raise ModelError(f"{address}: only an http endpoint on the loopback is asked")
 
-    def score(rows: Floats) -> Floats:
+    # Rows must reach that endpoint and nothing else: no proxy of the environment, no redirect.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
+
+    def ask(rows: Floats) -> Floats:
         body = json.dumps({"rows": np.nan_to_num(rows).tolist()}).encode()
         asked = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310
-        for last in range(_TRIES):
-            try:
-                with urllib.request.urlopen(asked, timeout=_SECONDS) as answer:  # noqa: S310 loopback
-                    scores = np.array(json.loads(answer.read(_LARGEST))["scores"], np.float64)
-                if scores.shape == (len(rows),):
-                    return scores
-                raise ModelError(f"{address} gave {scores.shape} scores for {len(rows)} rows")
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                if last == _TRIES - 1:
-                    raise ModelError(f"{address} does not answer as it should ({error})") from error
-        raise AssertionError
+        with direct.open(asked, timeout=_SECONDS) as answer:
+            scores = np.array(json.loads(answer.read(_LARGEST))["scores"], np.float64)
+        if scores.shape != (len(rows),):
+            raise ValueError(f"{scores.shape} scores for {len(rows)} rows")
+        return scores
+
+    def score(rows: Floats) -> Floats:
+        for _ in range(_TRIES - 1):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                return ask(rows)
+        try:
+            return ask(rows)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{address} does not answer as it should ({error})") from error
 
     return score
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the answer is then an error."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Ask nobody else."""

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import lightgbm
@@ -241,6 +242,58 @@ def test_an_endpoint_on_the_loopback_is_asked(place):
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def answering(status, **headers):
+    """A server on the loopback that gives every request the same answer; yields it and its requests."""
+    asked = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = b'{"scores": [1.0]}'
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_rows_go_to_the_endpoint_that_was_named_and_to_no_proxy(monkeypatch):
+    with answering(200) as (elsewhere, proxied), answering(200) as (port, asked):
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{elsewhere}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        score = tabular._endpoint(f"http://localhost:{port}/score")
+        assert score(np.ones((1, 2))).tolist() == [1.0]
+    assert (len(asked), proxied) == (1, [])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_no_redirect_is_followed(status):
+    with answering(200) as (elsewhere, reached):
+        target_ = f"http://127.0.0.1:{elsewhere}/score"
+        with answering(status, Location=target_) as (port, asked):
+            score = tabular._endpoint(f"http://127.0.0.1:{port}/score")
+            with pytest.raises(ModelError, match="does not answer as it should"):
+                score(np.ones((1, 2)))
+    assert asked
+    assert reached == []
 
 
 def test_a_target_that_is_not_there_is_said():
