@@ -11,7 +11,7 @@ from labrys.cli import shown
 from labrys.cli.stream import opened
 
 if TYPE_CHECKING:
-    from labrys.duel.fight import Duel
+    from labrys.duel.evasion.fight import Duel
     from labrys.duel.target import Target
 
 
@@ -70,8 +70,8 @@ def command(
     from functools import partial
 
     from labrys.duel import history, report
-    from labrys.duel.fight import Asked, fight
-    from labrys.duel.search import SEARCHES, Rules
+    from labrys.duel.evasion.fight import Asked, fight
+    from labrys.duel.evasion.search import SEARCHES, Rules
 
     unknown = [each for each in search or () if each not in SEARCHES]
     if unknown:

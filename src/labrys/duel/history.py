@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from labrys.duel.fight import Duel
+from labrys.duel.evasion.fight import Duel
 
 _ENOUGH: Final = 0.10
 """A share that moved by less may be chance with the usual number of attacks."""

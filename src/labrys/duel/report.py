@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from labrys.duel.fight import Duel, Round
-from labrys.duel.fight import as_json as plain
+from labrys.duel.evasion.fight import Duel, Round
+from labrys.duel.evasion.fight import as_json as plain
 from labrys.duel.history import compared
 
 Pairs = Sequence[tuple[Duel, Duel | None]]

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from labrys.duel import history, report, tabular, targets
-from labrys.duel.fight import Asked, as_json, fight, wilson
-from labrys.duel.search import SEARCHES, Rules
+from labrys.duel.evasion.fight import Asked, as_json, fight, wilson
+from labrys.duel.evasion.search import SEARCHES, Rules
 from labrys.duel.target import Change, Oracle, Spent, Target
 from labrys.errors import LabrysError, ModelError
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.duel.substitute import Substitute
+from labrys.duel.evasion.substitute import Substitute
 from labrys.duel.target import Access, Change, Draw, Oracle, Spent, Target, Thing
 
 _AT_ONCE: Final = 16

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from labrys.duel.search import SEARCHES, Bout, Rules
+from labrys.duel.evasion.search import SEARCHES, Bout, Rules
 from labrys.duel.target import Target
 
 _EXAMPLES: Final = 3

@@ -1,0 +1,1 @@
+"""Evasion: the attack is changed until the model no longer detects it."""
