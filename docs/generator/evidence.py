@@ -25,7 +25,7 @@ def formats_page() -> str:
         "A file's format is told by its content, never by its name: by its first bytes where those "
         "are unmistakable, else every reader says how surely the first 64 KiB are its own, and the "
         "surest reads. Compressed files and archives (gzip, "
-        "bzip2, xz, Zstandard, zip, tar, 7z) are opened on the way, in one another too.\n\n"
+        "bzip2, xz, Zstandard, LZ4, zip, tar, 7z) are opened on the way, in one another too.\n\n"
         "A *shape* is one kind of record, with the columns its source gives it; each is a view "
         "you can [hunt](../hunt.md) in. `*` stands for a part that the evidence names. What cannot be "
         "understood is a row of the shape `unparsed`, whatever the format.",

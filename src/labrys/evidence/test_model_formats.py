@@ -15,7 +15,7 @@ from labrys.evidence.registry import choose, formats
 HERE = Path(__file__).parent
 KINDS = (
     "pickle", "numpy_array", "safetensors", "gguf", "keras_model", "onnx_model", "hub_config",
-    "tensor_storage",
+    "tensor_storage", "core_ml", "openvino", "notebook", "tree_model", "skops_schema", "r_data",
 )  # fmt: skip
 FORMATS = {made.id: made for made in formats() if made.id in KINDS}
 SAMPLES = [(kind, path) for kind in KINDS for path in sorted((HERE / kind / "samples").iterdir())]

@@ -9,18 +9,12 @@ import mmap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from labrys.evidence.protobuf import Fields, Malformed, fields
 from labrys.evidence.records import Records, Shaped, Source
 
 _MOST: Final = 5_000_000
-_BYTES: Final = 2
 _LONGEST: Final = 4_096
 _LARGEST_HEAD: Final = 1 << 16
-
-Fields = Iterator[tuple[int, int, Any]]
-
-
-class _Bad(Exception):
-    """No message of Protocol Buffers."""
 
 
 def sniff(head: bytes, name: str) -> float:
@@ -31,11 +25,11 @@ def sniff(head: bytes, name: str) -> float:
 def _form(head: bytes) -> str:
     try:
         seen = []
-        for number, _kind, value in _fields(head, 0, len(head), cut=True):
+        for number, _kind, value in fields(head, 0, len(head), cut=True):
             seen.append((number, value))
             if len(seen) >= 4:
                 break
-    except _Bad:
+    except Malformed:
         return ""
     if not seen:
         return ""
@@ -55,8 +49,8 @@ def _is_meta_graph(head: bytes, span: Any) -> bool:
         return False
     start, end = span
     try:
-        first = next(_fields(head, start, min(end, len(head)), cut=True), None)
-    except _Bad:
+        first = next(fields(head, start, min(end, len(head)), cut=True), None)
+    except Malformed:
         return False
     return (
         end - start > 64
@@ -92,7 +86,7 @@ def read(source: Source) -> Iterator[Shaped]:
                 made.model(0, len(data))
             else:
                 made.saved_model(0, len(data))
-        except _Bad as why:
+        except Malformed as why:
             records.unparsed(0, f"its graph cannot be read: {why}")
         records.add("model.file", {"format": form, **made.row()}, time=None, offset=0)
     yield from records.drain()
@@ -126,7 +120,7 @@ class _Graph:
 
     def _graph(self, start: int, end: int, depth: int) -> None:
         if depth > 20:
-            raise _Bad("graphs in graphs without end")
+            raise Malformed("graphs in graphs without end")
         self._nodes(start, end, 1, depth)
         for number, _, value in self._of(start, end):
             if number == 5 and isinstance(value, tuple):
@@ -186,10 +180,10 @@ class _Graph:
                 yield value
 
     def _of(self, start: int, end: int) -> Fields:
-        for found in _fields(self._data, start, end):
+        for found in fields(self._data, start, end):
             self._left -= 1
             if self._left < 0:
-                raise _Bad("more fields than are read")
+                raise Malformed("more fields than are read")
             yield found
 
     def _text(self, span: Any) -> str:
@@ -198,40 +192,3 @@ class _Graph:
         return bytes(self._data[span[0] : min(span[1], span[0] + _LONGEST)]).decode(
             "utf-8", "replace"
         )
-
-
-def _fields(data: Any, start: int, end: int, *, cut: bool = False) -> Fields:
-    """Number, wire type and value of each field: an int, or begin and end of its bytes."""
-    at = start
-    while at < end:
-        key, at = _varint(data, at, end)
-        number, kind = key >> 3, key & 7
-        if number == 0:
-            raise _Bad("a field without a number")
-        if kind == 0:
-            value, at = _varint(data, at, end)
-            yield number, kind, value
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
-            yield number, kind, None
-        elif kind == _BYTES:
-            size, at = _varint(data, at, end)
-            if at + size > end and not cut:
-                raise _Bad("a field beyond its message")
-            yield number, kind, (at, at + size)
-            at += size
-        else:
-            raise _Bad(f"a wire type {kind}")
-
-
-def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= end or shift > 63:
-            raise _Bad("a number that does not end")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at

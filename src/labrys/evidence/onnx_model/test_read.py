@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labrys.evidence.onnx_model.read import _Bad, _fields, sniff
+from labrys.evidence.onnx_model.read import sniff
+from labrys.evidence.protobuf import Malformed, fields
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ def test_what_is_no_model_is_left_to_others(head):
 @given(st.binary(max_size=200))
 def test_any_bytes_end(data):
     try:
-        spans = [value for _, _, value in _fields(data, 0, len(data)) if isinstance(value, tuple)]
-    except _Bad:
+        spans = [value for _, _, value in fields(data, 0, len(data)) if isinstance(value, tuple)]
+    except Malformed:
         spans = []
     assert all(0 <= start <= end <= len(data) for start, end in spans)

@@ -27,6 +27,7 @@ _MAGICS: Final = {
     decode.GZIP: "gzip",
     decode.XZ: "xz",
     decode.ZSTD: "zstd",
+    decode.LZ4: "lz4",
     zips.LOCAL: "zip",
     zips.EMPTY: "zip",
     sevenzips.MAGIC: "7z",
@@ -35,7 +36,6 @@ _BZIP2_BLOCKS: Final = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
 _FOREIGN: Final = {
     b"Rar!\x1a\x07": "a RAR archive",
     b"MSCF\x00\x00\x00\x00": "a Windows cabinet",
-    b"\x04\x22\x4d\x18": "an LZ4 file",
     b"\x1f\x9d": "a compress (.Z) file",
 }
 _EXTENSIONS: Final = {
@@ -43,6 +43,7 @@ _EXTENSIONS: Final = {
     "bzip2": {".bz2": "", ".tbz2": ".tar", ".tbz": ".tar"},
     "xz": {".xz": "", ".txz": ".tar"},
     "zstd": {".zst": "", ".zstd": "", ".tzst": ".tar"},
+    "lz4": {".lz4": ""},
 }
 _HEAD: Final = 512
 _MAX_NAME: Final = 4_096

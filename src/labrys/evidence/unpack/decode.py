@@ -1,6 +1,6 @@
-"""Decompresses gzip, bzip2, xz, Zstandard and deflate streams piece by piece, broken ones too.
+"""Decompresses gzip, bzip2, xz, Zstandard, LZ4 and deflate streams piece by piece, broken ones too.
 
-RFC 1952 (gzip), RFC 1951 (deflate), the .xz file format 1.2, RFC 8878 (Zstandard).
+RFC 1952 (gzip), RFC 1951 (deflate), the .xz file format 1.2, RFC 8878 (Zstandard), LZ4 Frame 1.6.
 """
 
 import bz2
@@ -19,11 +19,16 @@ else:
 
 _IN: Final = 64 << 10  # read ahead, so it hides some of how dense a bomb is
 _OUT: Final = 128 << 10  # a damaged block loses at most this much of what came before it
-_ERRORS: Final = (zlib.error, OSError, lzma.LZMAError, zstd.ZstdError, EOFError, ValueError)
+_ERRORS: Final = (
+    zlib.error, OSError, lzma.LZMAError, zstd.ZstdError, EOFError, ValueError,
+    RuntimeError,  # of LZ4
+)  # fmt: skip
 GZIP: Final = b"\x1f\x8b\x08"
 XZ: Final = b"\xfd7zXZ\x00"
 BZIP2: Final = b"BZh"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
+LZ4: Final = b"\x04\x22\x4d\x18"
+_SKIPPED: Final = tuple(bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16))
 
 
 class Decoder(Protocol):
@@ -38,7 +43,7 @@ class Decoder(Protocol):
         """Whether it can yield nothing more before it is given more."""
 
     @property
-    def unused_data(self) -> bytes:
+    def unused_data(self) -> bytes | None:
         """What was given beyond the stream's end."""
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
@@ -127,13 +132,22 @@ def zstd_decoder() -> Decoder:
     return made
 
 
+def lz4_decoder() -> Decoder:
+    """One LZ4 frame; its blocks are of 4 MiB at most."""
+    import lz4.frame  # type: ignore[import-untyped]
+
+    made: Decoder = lz4.frame.LZ4FrameDecompressor()
+    return made
+
+
 def compressed(file: BinaryIO, kind: str, memory: int) -> Iterator[Chunk]:
-    """The content of a `gzip`, `bzip2`, `xz` or `zstd` file: all its members one after another."""
+    """The content of a `gzip`, `bzip2`, `xz`, `zstd` or `lz4` file: all its members in a row."""
     makers: dict[str, tuple[Callable[[], Decoder], tuple[bytes, ...]]] = {
         "gzip": (lambda: Inflate(zlib.MAX_WBITS | 16), (GZIP,)),
         "bzip2": (bz2.BZ2Decompressor, (BZIP2,)),
         "xz": (lambda: xz_decoder(memory), (XZ,)),
-        "zstd": (zstd_decoder, (ZSTD, *(bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16)))),
+        "zstd": (zstd_decoder, (ZSTD, *_SKIPPED)),
+        "lz4": (lz4_decoder, (LZ4, *_SKIPPED)),
     }
     make, magics = makers[kind]
     feed = Feed(file)
@@ -204,7 +218,7 @@ def decoded(decoder: Decoder, feed: Feed) -> Iterator[Chunk]:
             yield Chunk(made, feed.at)
         elif ended and not decoder.eof:
             raise Broken("ends early: the file is cut off")
-    feed.give_back(decoder.unused_data)
+    feed.give_back(decoder.unused_data or b"")
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 import py7zr
 import pytest
 from hypothesis import given, settings
@@ -97,6 +98,7 @@ def test_a_plain_file_is_itself_and_an_empty_one_too() -> None:
         (bz2.compress(NOISE), "bz2"),
         (lzma.compress(NOISE), "xz"),
         (zstd.compress(NOISE), "zst"),
+        (lz4.frame.compress(NOISE), "lz4"),
     ],
 )
 def test_compressed_files_are_known_by_content(packed: bytes, inner: str) -> None:
@@ -119,6 +121,8 @@ def test_xz_padding_and_zstd_skippable_frames_are_passed_over() -> None:
     assert opened(packed) == ({"in!/in": b"onetwo"}, {})
     skippable = b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"abcd"
     packed = skippable + zstd.compress(b"one") + skippable + zstd.compress(b"two")
+    assert opened(packed) == ({"in!/in": b"onetwo"}, {})
+    packed = lz4.frame.compress(b"one") + skippable + lz4.frame.compress(b"two")
     assert opened(packed) == ({"in!/in": b"onetwo"}, {})
 
 
@@ -357,7 +361,9 @@ def test_nested_archives_open_to_the_limit() -> None:
     )
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd.compress])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, zstd.compress, lz4.frame.compress]
+)
 def test_a_compression_bomb_ends_as_a_problem(pack: Any) -> None:
     files, problems = opened(pack(bytes(64 << 20)), Limits(ratio_from=4 << 20, max_ratio=100))
     assert 0 < len(files["in!/in"]) <= 8 << 20
@@ -488,6 +494,7 @@ SEEDS = [
     bz2.compress(b"hello hello hello" * 50),
     lzma.compress(b"hello hello hello" * 50),
     zstd.compress(b"hello hello hello" * 50),
+    lz4.frame.compress(b"hello hello hello" * 50),
     zipped({"a": b"hello" * 50, "b/c": b"x"}),
     zipped({"a": b"hello" * 50}, zipfile.ZIP_LZMA),
     tarred({"a": b"hello" * 50, "b" * 200: b"x"}),
