@@ -6,8 +6,6 @@ all: 0.1 % of all ham that was held out. Newsletters are told apart (half of the
 """
 
 import argparse
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.measure import REPO
+from bench.peers.mail import Peer, judged
 from labrys.detect.mail import train
 from labrys.detect.mail.columns import Bools, Floats
 from labrys.detect.mail.detect import detect
@@ -30,6 +29,8 @@ from labrys.detect.mail.train_rows import read_messages
 DATA: Final = REPO.parent / "shared" / "data"
 SHARES: Final = (0.01, 0.001)
 _ATTACKED: Final = ("list_nvdimm", "modern_lists")
+_UNSEEN: Final = ("list_nvdimm", "modern_lists", "phishing_pot", "list_usrp", "bounces", "postmark")
+_LEARNT: Final = ("spamassassin", "enron", "nazario", "lurebench")
 _FILLER: Final = 1_500
 
 
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--each", type=int, default=200, help="messages of a corpus to rewrite")
     parser.add_argument(
-        "--peers", action="store_true", help="SpamAssassin beside us, where it is installed"
+        "--peers", action="store_true", help="SpamAssassin, rspamd, bogofilter, where installed"
     )
     asked = parser.parse_args(arguments)
     if not (asked.data / "mail").is_dir():
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     control(data)
     attacks(asked.data, data, learns, found.said, asked.each)
     if asked.peers:
-        peers(asked.data, asked.each)
+        peers(asked.data, data, learns, found, asked.each)
     return 0
 
 
@@ -180,23 +181,56 @@ def speed(root: Path) -> None:
     print(f"\nend to end: {len(raws)} messages ({sum(map(len, raws)) / 2**20:.0f} MiB), {len(raws) / spent:,.0f} a CPU second, peak {peak:,.0f} MB")  # fmt: skip
 
 
-def peers(root: Path, each: int) -> None:
-    """SpamAssassin on some of the same messages, without any network."""
-    if shutil.which("spamassassin") is None:
-        print("\nspamassassin: not installed")
-        return
+def peers(root: Path, data: train.Mail, learns: Bools, found: train.HeldOut, each: int) -> None:
+    """Other filters and ours on the same messages, of corpora that none of them has learnt from."""
+    held = np.isin(data.fold, _UNSEEN)
+    chosen = learns & ~held
+    fitted = train.fit(
+        data, chosen, train.word_weights(data, train.passages(data.seen), chosen), found.said
+    )
+    limits = [
+        float(np.quantile(found.margin[usual(data) & ~held], 1 - share, method="higher"))
+        for share in SHARES
+    ]
+    groups = {
+        (name, bad): _some(root, name, each, bad=bad) for bad in (True, False) for name in _UNSEEN
+    }
+    groups = {key: raws for key, raws in groups.items() if raws}
+    mails = [raw for raws in groups.values() for raw in raws]
+    names = [key for key, raws in groups.items() for _ in raws]
+    taught = {
+        bad: [raw for name in _LEARNT for raw in _some(root, name, 10 * each, bad=bad)]
+        for bad in (True, False)
+    }
+    print(f"\nother filters, offline, on {len(mails)} messages of corpora that nobody learnt from")
+    ours = Peer("labrys", _margins(mails, fitted).tolist(), (limits[0], limits[1]), 0.0)
     with tempfile.TemporaryDirectory() as folder:
-        for name, bad in (("list_nvdimm", True), ("list_nvdimm", False), ("phishing_pot", True)):
-            found = [one for one in samples(root, (name,)) if one.bad == bad][: min(each, 50)]
-            hits = 0
-            for one in found:
-                path = Path(folder) / "mail"
-                path.write_bytes(one.raw)
-                said = subprocess.run(
-                    ["spamassassin", "-L", "-t", "-x", str(path)], capture_output=True, check=False
-                ).stdout
-                hits += b"X-Spam-Flag: YES" in said
-            print(f"  spamassassin {name} {'bad' if bad else 'ham'}: {wilson(hits, len(found))}")
+        paths, good, bad_ = (
+            _written(Path(folder) / part, raws)
+            for part, raws in (("mails", mails), ("good", taught[False]), ("bad", taught[True]))
+        )
+        for peer in (ours, *judged(paths, good, bad_)):
+            for limit in peer.limits:
+                print(f"  {peer.name} at {limit:.2f}, {peer.cpu:.0f} CPU s")
+                for (name, bad), raws in groups.items():
+                    scores = [
+                        s for s, key in zip(peer.scores, names, strict=True) if key == (name, bad)
+                    ]
+                    hits = sum(each >= limit for each in scores)
+                    print(f"    {'bad' if bad else 'ham'} {name:14} {wilson(hits, len(raws))}")
+
+
+def _some(root: Path, name: str, most: int, *, bad: bool) -> list[bytes]:
+    found = [one.raw for one in samples(root, (name,)) if one.bad == bad]
+    order = np.random.default_rng(7).permutation(len(found))[:most]
+    return [found[at] for at in sorted(order.tolist())]
+
+
+def _written(folder: Path, raws: list[bytes]) -> list[Path]:
+    folder.mkdir()
+    for number, raw in enumerate(raws):
+        (folder / str(number)).write_bytes(raw)
+    return [folder / str(number) for number in range(len(raws))]
 
 
 if __name__ == "__main__":
