@@ -5,6 +5,7 @@ same Arrow function. SQL is read-only in both: DuckDB is shut off from files and
 the case's own segments, and every statement is checked by the engine's parser before it runs.
 """
 
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -83,10 +84,30 @@ def table(engine: Engine, name: str) -> Any:
 
 
 def compiled(expression: Any) -> str:
-    """An Ibis expression over tables from `table` as the SQL that DuckDB runs."""
-    import ibis
+    """An Ibis expression over tables from `table` as the SQL that DuckDB runs.
 
-    return str(ibis.to_sql(expression, dialect="duckdb"))
+    What was named by `alias` is worked out once and kept. What only picks rows and columns of a view
+    is read again wherever it is used: kept, it would be the whole view in memory. DuckDB decides the
+    rest.
+    """
+    from ibis.backends.sql.compilers.duckdb import compiler
+    from sqlglot import exp
+
+    tree = compiler.to_sqlglot(expression.unbind())
+    for made in tree.find_all(exp.CTE):
+        if not _IBIS_NAME.fullmatch(made.alias):
+            made.set("materialized", True)
+        elif not made.this.args.get("group") and not made.this.find(*_costly(exp)):
+            made.set("materialized", False)
+    return str(tree.sql(dialect="duckdb", pretty=True))
+
+
+_IBIS_NAME: Final = re.compile("t[0-9]+")
+
+
+def _costly(exp: Any) -> tuple[type, ...]:
+    """What has to be worked out: joins, windows, aggregates, unions and selects within."""
+    return exp.Join, exp.Window, exp.AggFunc, exp.SetOperation, exp.Subquery, exp.Distinct
 
 
 def columns_of(expression: Any) -> list[str]:

@@ -116,7 +116,7 @@ def _query(engine: Engine, detector: WindowDetector) -> dict[str, Any]:
     """A detector's features as SQL, by an earlier run if there was one: Ibis costs more than it."""
     view = engine.views.find(detector.reads)
     columns = sorted(view.columns.items()) if view is not None else []
-    asked = repr((detector.id, detector.digest, columns, version("ibis-framework"), 3))
+    asked = repr((detector.id, detector.digest, columns, version("ibis-framework"), 4))
     name = f"{sha256(asked.encode()).hexdigest()[:40]}.query"
     kept = cache.blob(name)
     if kept is None:

@@ -48,34 +48,39 @@ def features(events: Any) -> Any:
         ~rows.port.isin(CLOCKWORK_PORTS + CLOCKWORK_MORE), ~rows.service.isin(CLOCKWORK_SERVICES)
     )
     pairs = rows.group_by("src", "dst", "port").aggregate(
-        flows=rows.count(), answered=(1 - rows.failed).sum()
+        flows=rows.count(), answered=(1 - rows.failed).sum(), times=rows._time.collect()
     )
-    channels = _channels(rows.semi_join(pairs.filter(pairs.flows >= LEAST_CALLS), list(CHANNEL)))
-    known = _around(_named(channels, events), pairs)
+    channels = _channels(rows, pairs.filter(pairs.flows >= LEAST_CALLS, ~nobody(pairs.dst)))
+    known = _around(_named(channels, events), pairs.drop("times"))
     return with_samples(known, rows, CHANNEL)
 
 
-def _channels(rows: Any) -> Any:
+def _channels(rows: Any, pairs: Any) -> Any:
     import ibis
 
-    # Ties are broken by numbers, not by ids: texts would be most of what has to be sorted.
-    ties = [
-        ibis.coalesce(rows[name], -1) for name in ("sport", "out_bytes", "in_bytes", "duration")
-    ]
-    order = ibis.window(group_by=list(CHANNEL), order_by=[rows._time, *ties])
-    timed = rows.mutate(gap=rows._time - rows._time.lag().over(order))
-    calls = timed.filter(timed.gap.isnull() | (timed.gap > SAME_CALL_MS))
+    # Gaps ask for times alone, and a number sorts faster than the texts of a channel: all channels
+    # are gone through so; whatever else a call has is looked up for the few that are left. In
+    # order, for Spark counts anew wherever it is used.
+    numbered = pairs.mutate(channel=ibis.row_number().over(order_by=list(CHANNEL)))
+    calls = _calls(numbered.select("channel", _time=numbered.times.unnest()), ("channel",))
     # Engines keep all values of a quantile: few quantiles for all channels, the others for few.
-    shape = calls.group_by(*CHANNEL).aggregate(
+    shape = calls.group_by("channel").aggregate(
         calls=calls.count(), **{f"q{at}": calls.gap.quantile(at / 100) for at in (10, 50, 90)}
     )
     shape = shape.filter(
         shape.calls >= LEAST_CALLS,
-        ~nobody(shape.dst),
         shape.q50 >= 2 * SAME_CALL_MS,
         shape.q90 - shape.q10 <= WIDEST * shape.q50,
     )
-    some = calls.semi_join(shape, list(CHANNEL))
+    shape = (
+        shape.inner_join(numbered.select("channel", *CHANNEL), "channel")
+        .drop("channel")
+        .alias("shapes")
+    )
+    few = rows.semi_join(shape, list(CHANNEL))
+    # Ties are broken by numbers, not by ids: texts would be most of what has to be sorted.
+    numbers = ("sport", "out_bytes", "in_bytes", "duration")
+    some = _calls(few, CHANNEL, *(ibis.coalesce(few[name], -1) for name in numbers))
     more = some.group_by(*CHANNEL).aggregate(
         failed=whole(some.failed.sum()),
         first=some._time.min(),
@@ -89,6 +94,15 @@ def _channels(rows: Any) -> Any:
         service=some.service.max(),
     )
     return shape.inner_join(more, list(CHANNEL))
+
+
+def _calls(rows: Any, keys: tuple[str, ...], *ties: Any) -> Any:
+    """The first flow of each call, with the `gap` (ms) since the flow before it."""
+    import ibis
+
+    order = ibis.window(group_by=list(keys), order_by=[rows._time, *ties])
+    timed = rows.mutate(gap=rows._time - rows._time.lag().over(order))
+    return timed.filter(timed.gap.isnull() | (timed.gap > SAME_CALL_MS))
 
 
 _LEVELS: Final = {"low": 0.1, "mid": 0.5, "high": 0.9}

@@ -160,6 +160,7 @@ def with_samples(found: Any, rows: Any, keys: tuple[str, ...], first: str = "") 
     """
     import ibis
 
+    found = found.alias("found")
     names = (*RECORD, *keys, *((first,) if first else ()))
     chosen = rows.select(*dict.fromkeys(names)).semi_join(found.select(*keys), list(keys))
     best = [chosen[first].desc()] if first else []
