@@ -6,7 +6,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from labrys.detect.lateral.features import KEYS, PROTOCOLS
-from labrys.detect.network.finding import Found, Row, Signal, grouped, joined, table
+from labrys.detect.network.finding import Found, Row, Signal, table, weighed
 from labrys.ocsf.schema import Severity
 
 ID: Final = "lateral"
@@ -28,15 +28,7 @@ _ADVICE: Final = (
 
 def score(rows: pa.Table) -> pa.Table:
     """Rows of `features` → findings (`ocsf.schema.FINDING`)."""
-    return table(ID, _findings(rows))
-
-
-def _findings(rows: pa.Table) -> Iterator[Found]:
-    for records in grouped(rows, KEYS):
-        signals = list(judge(records[0]))
-        total = joined(signals)
-        if total >= SHOWN:
-            yield _found(records[0], signals, total, records)
+    return table(ID, weighed(rows, KEYS, judge, SHOWN, _found))
 
 
 def judge(row: Row) -> Iterator[Signal]:

@@ -6,11 +6,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from labrys.detect.mining.features import KEYS, POOL_PORTS
-from labrys.detect.network.finding import Found, Row, Signal, grouped, joined, table
+from labrys.detect.network.finding import Found, Row, Signal, table, weighed
 from labrys.ocsf.schema import Severity
 
 ID: Final = "mining"
 ALERT: Final = 0.6
+SHOWN: Final = 0.3
 _ADVICE: Final = (
     "Look at what uses the processor of this host; a miner nobody ordered came as other malware."
 )
@@ -18,15 +19,7 @@ _ADVICE: Final = (
 
 def score(rows: pa.Table) -> pa.Table:
     """Rows of `features` → findings (`ocsf.schema.FINDING`)."""
-    return table(ID, _findings(rows))
-
-
-def _findings(rows: pa.Table) -> Iterator[Found]:
-    for records in grouped(rows, KEYS):
-        signals = list(judge(records[0]))
-        total = joined(signals)
-        if total >= 0.3:
-            yield _found(records[0], signals, total, records)
+    return table(ID, weighed(rows, KEYS, judge, SHOWN, _found))
 
 
 def judge(row: Row) -> Iterator[Signal]:

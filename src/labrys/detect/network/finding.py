@@ -5,7 +5,7 @@ the signal alone means what the finding says. More signals never lower the sum.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -66,6 +66,21 @@ def grouped(rows: pa.Table, keys: Sequence[str]) -> Iterator[list[dict[str, Any]
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     for key in sorted(groups, key=repr):
         yield sorted(groups[key], key=lambda row: (row["_time"], row["_id"]))
+
+
+def weighed(
+    rows: pa.Table,
+    keys: Sequence[str],
+    judge: Callable[[Row], Iterable[Signal]],
+    shown: float,
+    told: Callable[[Row, Sequence[Signal], float, Sequence[dict[str, Any]]], Found],
+) -> Iterator[Found]:
+    """What is told of each entity whose signals, joined, reach `shown`."""
+    for records in grouped(rows, keys):
+        signals = list(judge(records[0]))
+        total = joined(signals)
+        if total >= shown:
+            yield told(records[0], signals, total, records)
 
 
 def table(detector: str, found: Iterable[Found]) -> pa.Table:
