@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 import zipfile
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from bench.data import Skipped, workspace
 from bench.measure import REPO, child
 from bench.scanning import scan
 from bench.traffic import attacks, hosts
+from bench.traffic import intrusions as made_up
 from bench.traffic.flow import table
 from labrys.detect.beacon.score import BASE, judge
 from labrys.detect.network.finding import grouped
@@ -379,6 +381,79 @@ def ordinary(quick: bool) -> Iterator[Line]:
     yield Line("alerts on ordinary days", f"{len(told)}", f"{days} simulated host-days", kinds)
 
 
+def intrusions(quick: bool) -> Iterator[Line]:
+    """Simulated uploads, moves, mining and scans in offices, beside the work that looks like them."""
+    parts = (
+        ("test", 7001, hosts.TEST, made_up.TEST),
+        ("tuning", 5001, hosts.TUNING, made_up.TUNING),
+    )
+    for part, seed, polls, ranges in parts:
+        tally = Tally()
+        for number in range(1 if quick else 4):
+            tally.office(seed + number, polls, ranges)
+        on = f"{part} ranges, simulated; {tally.days} host-days in {tally.offices} offices"
+        for name in made_up.ATTACKS:
+            kinds = ", ".join(
+                f"{kind} {sum(hits)} of {len(hits)}"
+                for (owner, kind), hits in tally.hits.items()
+                if owner == name
+            )
+            blamed, controls = tally.controls[name]
+            false = sum(tally.false[name].values())
+            yield Line(f"{name}: attacks that are an alert", kinds, on,
+                       f"{false / tally.days:.3f} false alerts a host-day; {blamed} of {controls} look-alike hosts blamed")  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """Of offices with intruders: what was found of each kind, and who else was blamed."""
+
+    offices: int = 0
+    days: int = 0
+
+    def __post_init__(self) -> None:
+        self.hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
+        self.false: dict[str, Counter[str]] = defaultdict(Counter)
+        self.controls: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def office(self, seed: int, polls: tuple[hosts.Poll, ...], ranges: made_up.Ranges) -> None:
+        """Five days of 24 hosts: four controls, twelve hosts attacked on the last day."""
+        draw, days, size = Random(seed), 5, 24
+        rows = hosts.day(seed, size, polls, days=days)
+        every = [f"10.{seed % 200}.0.{20 + number}" for number in range(size)]
+        free = iter(every)
+        guilty: dict[tuple[str, str], str] = {}
+        for name, makers in made_up.ATTACKS.items():
+            for number in range(3):
+                host, maker = next(free), makers[number % len(makers)]
+                others = [one for one in every if one != host]
+                rows += maker(draw, host, days - 1, ranges, others)
+                guilty[name, host] = maker.__name__
+        alike: dict[str, list[str]] = defaultdict(list)
+        for name, makers in made_up.CONTROLS.items():
+            for maker in makers:
+                alike[name].append(next(free))
+                others = [one for one in every if one != alike[name][-1]]
+                rows += maker(draw, alike[name][-1], days, ranges, others)
+        self._judge({"network_activity": table(rows)}, guilty, alike)
+        self.offices, self.days = self.offices + 1, self.days + days * size
+
+    def _judge(
+        self, tables: Tables, guilty: Mapping[tuple[str, str], str], alike: Mapping[str, list[str]]
+    ) -> None:
+        for made in network_detectors():
+            if made.id not in made_up.ATTACKS:
+                continue
+            rows = [r for r in found(tables, made) if r["severity_id"] >= Severity.MEDIUM]
+            blamed = Counter(source_of(row) for row in rows)
+            for (name, host), kind in guilty.items():
+                if name == made.id:
+                    self.hits[name, kind].append(bool(blamed.pop(host, 0)))
+            self.false[made.id] += blamed
+            self.controls[made.id][0] += sum(host in blamed for host in alike[made.id])
+            self.controls[made.id][1] += len(alike[made.id])
+
+
 def ten_million(quick: bool) -> Iterator[Line]:
     """What the features of each detector of flows cost over ten million flows, on two threads."""
     count = 200_000 if quick else 10_000_000
@@ -455,6 +530,7 @@ def measured(quick: bool, chosen: list[str]) -> Iterator[tuple[str, list[Line]]]
             "rita": lambda: rita(into),
             "beacons": lambda: beacons(into, quick),
             "ordinary": lambda: ordinary(quick),
+            "intrusions": lambda: intrusions(quick),
             "tunnels": tunnels,
             "cost": lambda: ten_million(quick),
         }
@@ -468,7 +544,7 @@ def measured(quick: bool, chosen: list[str]) -> Iterator[tuple[str, list[Line]]]
 def main(arguments: list[str]) -> int:
     """Print the figures as a table, or as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench network", description=__doc__)
-    names = ("benign", "malware", "rita", "beacons", "ordinary", "tunnels", "cost")
+    names = ("benign", "malware", "rita", "beacons", "ordinary", "intrusions", "tunnels", "cost")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
