@@ -448,7 +448,9 @@ class Tally:
             blamed = Counter(source_of(row) for row in rows)
             for (name, host), kind in guilty.items():
                 if name == made.id:
-                    self.hits[name, kind].append(bool(blamed.pop(host, 0)))
+                    self.hits[name, kind].append(host in blamed)
+            for _, host in guilty:  # whoever scans ports of administration may be told to move, too
+                blamed.pop(host, None)
             self.false[made.id] += blamed
             self.controls[made.id][0] += sum(host in blamed for host in alike[made.id])
             self.controls[made.id][1] += len(alike[made.id])

@@ -24,8 +24,8 @@ def features(events: Any) -> Any:
     `sent`, `received` (bytes), `packets`, `flows`, `lasting` (ms), `longest`, `first`, `last`,
     `service`; `usual` (the most the source sent to any destination on an earlier day, -1: it has no
     earlier day), `past` (its earlier days), `before` (bytes it sent there on earlier days), `peers`
-    (other sources that day) and `peer` (the most one of them sent anywhere), `callers` (sources that
-    call this destination), `own`.
+    (other sources that day), `peer` (the most one of them sent anywhere) and `ahead` (how many of them
+    sent more), `callers` (sources that call this destination), `own`.
     """
     import ibis
 
@@ -73,6 +73,8 @@ def _past(sent: Any) -> Any:
     daily = daily.mutate(before=whole(ibis.coalesce(daily["sum"].sum().over(there), 0))).drop("sum")
     callers = sent.group_by("dst").aggregate(callers=sent.src.nunique())
     made = sent.inner_join(days.drop("most"), ["src", "day"]).inner_join(peers, "day")
+    places = ranked.select("src", "day", ahead=ranked.place.cast("int64"))
+    made = made.inner_join(places, ["src", "day"])
     made = made.inner_join(first, "day").left_join(second, "day").drop("day_right")
     made = made.inner_join(daily, ["src", "dst", "day"]).inner_join(callers, "dst")
     # The most of others: the second where the source itself is first.

@@ -37,6 +37,8 @@ def judge(row: Row) -> Iterator[Signal]:
         yield Signal("carrier", f"{_size(row['sent'])} to a DNS server", 0.5)
         if row["sent"] >= 3 * NAMES and row["sent"] >= row["received"]:
             yield Signal("volume", "more asked than answered", 0.4)
+        if row["peers"] >= 5 and row["callers"] == 1:
+            yield Signal("prevalence", "no other host asks this server", 0.35)
         return
     yield from _volume(row)
     yield from _unlike(row)
@@ -69,8 +71,11 @@ def _unlike(row: Row) -> Iterator[Signal]:
             yield Signal("destination", "never called on an earlier day", 0.2)
     if row["peers"] >= 5:
         times = row["sent"] / max(row["peer"], 1)
-        weight = 0.35 if times >= 5 else 0.15 if times >= 2 else -0.5
-        yield Signal("peers", f"{times:.1f} times the most of {row['peers']} others", weight)
+        # One backup must not hide everybody: only what many send is usual here.
+        many = row["ahead"] > max(1, row["peers"] // 10)
+        weight = 0.35 if times >= 5 else 0.15 if times >= 2 else -0.5 if many else 0.0
+        told = f"{times:.1f} times the most of {row['peers']} others, {row['ahead']} sent more"
+        yield Signal("peers", told, weight)
         if row["callers"] == 1:
             yield Signal("prevalence", "no other host calls this destination", 0.15)
         elif row["callers"] * 4 >= row["peers"]:

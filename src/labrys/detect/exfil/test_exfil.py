@@ -39,6 +39,38 @@ def test_more_than_all_peers_on_the_first_day() -> None:
     assert told("exfil", [*peers, *past(1), upload(9000, 900 * MB)]) == [("exfil.upload", MEDIUM)]
 
 
+def office() -> list[Event]:
+    """Six days of a host and ten others, one of which sends a backup every night."""
+    others = [e for n in range(10) for e in past(7, f"10.0.0.{n + 20}")]
+    nightly = [upload(day * DAY, 900 * MB, "192.0.2.200", "10.0.0.20") for day in range(7)]
+    return [*past(7), *others, *nightly]
+
+
+def test_the_backup_of_another_host_hides_nothing() -> None:
+    rows = find("exfil", [*office(), upload(6 * DAY, 300 * MB)])
+    [mine] = [row for row in rows if row["entities"][0]["value"] == ME]
+    assert mine["severity_id"] == MEDIUM
+    said = {one["feature"]: one["value"] for one in mine["reasons"]}
+    assert said["peers"].endswith("of 10 others, 1 sent more")
+
+
+def test_what_many_send_is_usual() -> None:
+    today = [upload(6 * DAY, (301 + n) * MB, f"192.0.2.{n}", f"10.0.0.{n + 21}") for n in range(5)]
+    rows = find("exfil", [*office(), *today, upload(6 * DAY, 300 * MB)])
+    assert {row["severity_id"] for row in rows if row["entities"][0]["value"] == ME} == {LOW}
+
+
+def test_a_server_of_names_that_only_one_host_asks() -> None:
+    names = {"connection_info_protocol_name": "udp", "traffic_bytes_out": 8 * MB}
+    asked = flow(6 * DAY, "203.0.113.53", 53, **names)
+    shared = [flow(n, "203.0.113.53", 53, "10.0.0.22", **names) for n in range(3)]
+    levels = {
+        r["entities"][0]["value"]: r["severity_id"] for r in find("exfil", [*office(), asked])
+    }
+    assert levels[ME] == MEDIUM
+    assert told("exfil", [*office(), asked, *shared])[0] == ("exfil.carrier", LOW)
+
+
 def test_without_past_and_peers_it_is_no_alert() -> None:
     assert {level for _, level in told("exfil", [*past(1), upload(HOUR, 2000 * MB)])} <= {LOW}
 
