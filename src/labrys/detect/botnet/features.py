@@ -46,23 +46,15 @@ def features(events: Any) -> Any:
     rows = rows.filter(~echo).mutate(
         day=(rows._time // DAY_MS).cast("int64"), minute=(rows._time // 60_000).cast("int64")
     )
-    per_minute = rows.group_by("src", "dst", "port", "proto", "day", "minute").aggregate(
+    pairs = rows.group_by("src", "dst", "port", "proto", "day").aggregate(
         flows=rows.count(),
         failed=whole(rows.failed.sum()),
         chat=whole(flag(rows.service == "irc").sum()),
         first=rows._time.min(),
         last=rows._time.max(),
     )
-    pairs = per_minute.group_by("src", "dst", "port", "proto", "day").aggregate(
-        flows=whole(per_minute.flows.sum()),
-        failed=whole(per_minute.failed.sum()),
-        chat=whole(per_minute.chat.sum()),
-        flood=per_minute.failed.max(),
-        first=per_minute.first.min(),
-        last=per_minute["last"].max(),
-    )
     pairs = pairs.mutate(answered=pairs.flows - pairs.failed)
-    made = _counted(pairs)
+    made = _with_floods(_counted(pairs), rows)
     made = made.semi_join(own_hosts(pairs), "src")
     made = _with_tls(made, events)
     total = made.handmade + made.nameless
@@ -100,12 +92,24 @@ def _counted(pairs: Any) -> Any:
         unknown=different(outside & ~pairs.port.isin(KNOWN) & (pairs.answered > 0)),
         chat=whole(outside.ifelse(pairs.chat, 0).sum()),
         spread=different(~outside & tcp & dead & pairs.port.isin(ADMIN)),
-        flood=most(outside, pairs.flood),
         first=pairs["first"].min(),
         last=pairs["last"].max(),
     )
     joined = made.left_join(mail, "src").drop("src_right")
     return joined.mutate(mailed=joined.relay.isnull().ifelse(joined.mailed, 0)).drop("relay")
+
+
+def _with_floods(made: Any, rows: Any) -> Any:
+    """With the fullest minute: only what failed is counted by minutes."""
+    import ibis
+
+    failed = rows.filter(rows.failed == 1, ~private(rows.dst))
+    minutes = failed.group_by(*KEYS, "dst", "port", "proto", "minute").aggregate(n=failed.count())
+    fullest = minutes.group_by(*KEYS).aggregate(flood=minutes.n.max())
+    joined = made.left_join(fullest, list(KEYS))
+    return joined.select(
+        *(made[name] for name in made.columns), flood=ibis.coalesce(fullest.flood, 0)
+    )
 
 
 def _with_tls(made: Any, events: Any) -> Any:
