@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from labrys.errors import EngineError
 from labrys.lake import Case, engine, hunt
-from labrys.lake.engine import Engine, columns_of, connect, table
+from labrys.lake.engine import Engine, columns_of, compiled, connect, table
 from labrys.lake.test_segment import rows
 from labrys.ocsf import maps, sql
 
@@ -290,3 +291,17 @@ def test_columns_used_behind_a_filter_are_found_too() -> None:
     kept = events.filter(events.a > 1)
     expression = kept.group_by("b").aggregate(n=kept.c.nunique())
     assert columns_of(expression) == ["a", "b", "c"]
+
+
+def test_what_is_named_is_kept_and_what_is_picked_is_read_again() -> None:
+    import ibis
+
+    view = ibis.table({"src": "string", "size": "int64"}, name="view")
+    picked = view.filter(view["size"] > 1).mutate(low=view.src.lower())
+    sums = picked.group_by("low").aggregate(total=picked["size"].sum()).alias("sums")
+    text = compiled(picked.inner_join(sums, "low").semi_join(sums.filter(sums.total > 4), "low"))
+    assert '"sums" AS MATERIALIZED' in text
+    assert text.count("NOT MATERIALIZED") == 1
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE view AS SELECT 'A' AS src, 5::BIGINT AS size")
+        assert database.sql(text).fetchall() == [("A", 5, "a", 5)]
