@@ -389,7 +389,7 @@ def intrusions(quick: bool) -> Iterator[Line]:
     )
     for part, seed, polls, ranges in parts:
         tally = Tally()
-        for number in range(1 if quick else 3):
+        for number in range(1 if quick else 2):
             tally.office(seed + number, polls, ranges)
         on = f"{part} ranges, simulated; {tally.days} host-days in {tally.offices} offices"
         for name in made_up.ATTACKS:
