@@ -1,8 +1,8 @@
 """What one scan of a set found: the lines of its report as the few fields that are counted."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -53,12 +53,14 @@ class Incident:
 @dataclass(frozen=True)
 class Found:
     """All findings and incidents of one scan; `same` names files that are copies of others,
-    `folded` are the lines under which the report tells what is in no incident."""
+    `folded` are the lines under which the report tells what is in no incident; where a set is several
+    cases, `cases` are these by name."""
 
     findings: tuple[Finding, ...]
     incidents: tuple[Incident, ...]
     same: dict[str, str]
     folded: tuple[str, ...] = ()
+    cases: Mapping[str, "Found"] = field(default_factory=dict)
 
     @cached_property
     def _by_file(self) -> dict[str, list[Finding]]:
@@ -83,6 +85,8 @@ class Found:
 
     def unjoined(self) -> "Found":
         """As if nothing were joined: each finding of medium or more is an incident."""
+        if self.cases:
+            return several({name: each.unjoined() for name, each in self.cases.items()})
         alone = sorted(
             (each for each in self.findings if each.severity >= MEDIUM),
             key=lambda each: (-each.severity, each.uid),
@@ -111,6 +115,11 @@ def read(report: Path, folder: Path) -> Found:
                 incidents.append(_incident(row))
     ranked = sorted(incidents, key=lambda each: each.rank)
     return Found(tuple(findings), tuple(ranked), _copies(folder))
+
+
+def several(cases: Mapping[str, Found]) -> Found:
+    """What was found in several cases, each of which stays one."""
+    return Found(tuple(one for each in cases.values() for one in each.findings), (), {}, (), cases)
 
 
 def _copies(folder: Path) -> dict[str, str]:

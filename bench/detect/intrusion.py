@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bench.benign.intrusion import STEPS
+from bench.benign.intrusion import STEPS, once
 from bench.benign.make import write
 from bench.detect.figures import Figure
 from bench.detect.found import MEDIUM, Found, Incident
@@ -17,7 +17,7 @@ _SEED: Final = 2
 
 
 def _prepare(folder: Path) -> None:
-    marks = write(folder, days=_DAYS, seed=_SEED, attacked=True)
+    marks = write(folder, days=_DAYS, seed=_SEED, attacked=once())
     _labels(folder).write_text(json.dumps(marks))
 
 

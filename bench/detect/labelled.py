@@ -19,7 +19,8 @@ class Labelled:
     `prepare` puts its evidence into a folder (raises Skipped where the data is not there);
     `version` goes up when it would put something else there. `measure` is given what was found and
     that folder; where the set `folds`, also the lines that a person reads of what is in no
-    incident. `counts` says what is counted, `traps` what the data does not tell.
+    incident; where it is `several` cases, each folder in it is one, and what was found is in
+    `Found.cases`. `counts` says what is counted, `traps` what the data does not tell.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Labelled:
     measure: Measure
     version: str = "1"
     folds: bool = False
+    several: bool = False
 
 
 def data(*parts: str) -> Path:

@@ -7,6 +7,7 @@ found is compared with the labels after the scan, so nothing that detects ever s
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.data import Skipped, sigma_rules
-from bench.detect import cloud, evtx, hosts, intrusion, mordor, ordinary
+from bench.detect import cloud, days, evtx, hosts, intrusion, mordor, ordinary
 from bench.detect.figures import Figure, details, table
-from bench.detect.found import Found, folded, read
+from bench.detect.found import Found, folded, read, several
 from bench.detect.labelled import Labelled, once
 from bench.detect.layers import LAYERS, Configuration
 from bench.measure import Cost, Failed, command
@@ -38,6 +39,7 @@ SETS: Final[dict[str, Labelled]] = {
         hosts.SCRAPS,
         ordinary.ORDINARY,
         intrusion.INTRUSION,
+        days.DAYS,
         evtx.REGRESSION,
     )
 }
@@ -98,12 +100,12 @@ def _run(chosen: Labelled, folder: Path, configurations: Sequence[Configuration]
     try:
         rules = sigma_rules(folder)
         if once(mine / _EVIDENCE, chosen.version, chosen.prepare):
-            _forget(mine / "case.labrys")
+            _forget(mine)
         for one in configurations:
             try:
                 arguments = one.scan.arguments(rules)
                 if one.scan not in scans:
-                    cost, scans[one.scan] = _scan(mine, folder, arguments, folds=chosen.folds)
+                    cost, scans[one.scan] = _scan(mine, folder, arguments, chosen)
                     result["cost"][one.name] = cost
                 found = scans[one.scan] if one.joined else scans[one.scan].unjoined()
                 result["figures"][one.name] = list(chosen.measure(found, mine / _EVIDENCE))
@@ -118,32 +120,39 @@ def _run(chosen: Labelled, folder: Path, configurations: Sequence[Configuration]
     return result
 
 
-def _forget(lake: Path) -> None:
-    """Remove the lake of evidence that is no longer what it was."""
-    import shutil
+def _forget(mine: Path) -> None:
+    """Remove the lakes of evidence that is no longer what it was."""
+    for lake in mine.glob("*.labrys"):
+        shutil.rmtree(lake, ignore_errors=True)
 
-    shutil.rmtree(lake, ignore_errors=True)
+
+def _scan(
+    mine: Path, folder: Path, arguments: Sequence[str], chosen: Labelled
+) -> tuple[Cost, Found]:
+    evidence = mine / _EVIDENCE
+    if not chosen.several:
+        return _scan_case(evidence, mine / "case.labrys", folder, arguments, folds=chosen.folds)
+    costs, cases = [], {}
+    for part in sorted(path for path in evidence.iterdir() if path.is_dir()):
+        lake = mine / f"{part.name}.labrys"
+        cost, cases[part.name] = _scan_case(part, lake, folder, arguments, folds=False)
+        costs.append(cost)
+    worst = max(costs, key=lambda each: each.peak)
+    return replace(worst, cpu=sum(each.cpu for each in costs)), several(cases)
 
 
-def _scan(mine: Path, folder: Path, arguments: Sequence[str], *, folds: bool) -> tuple[Cost, Found]:
-    def scanned(form: str) -> Cost:
-        words: list[str | Path] = [
-            program(),
-            "scan",
-            mine / _EVIDENCE,
-            "--lake",
-            mine / "case.labrys",
-            *arguments,
-        ]
-        out = ("--format", form, "--out", mine / f"report.{form}")
-        return command([*words, "--quiet", *out], env=environment(folder), codes=(0, 1))
+def _scan_case(
+    evidence: Path, lake: Path, folder: Path, arguments: Sequence[str], *, folds: bool
+) -> tuple[Cost, Found]:
+    def scanned(form: str) -> tuple[Cost, Path]:
+        report = lake.with_name(f"report.{form}")
+        words: list[str | Path] = [program(), "scan", evidence, "--lake", lake, *arguments]
+        out = ("--format", form, "--out", report)
+        return command([*words, "--quiet", *out], env=environment(folder), codes=(0, 1)), report
 
-    cost = scanned("ndjson")
-    found = read(mine / "report.ndjson", mine / _EVIDENCE)
-    if folds:
-        scanned("table")
-        found = replace(found, folded=folded(mine / "report.table"))
-    return cost, found
+    cost, report = scanned("ndjson")
+    found = read(report, evidence)
+    return cost, replace(found, folded=folded(scanned("table")[1])) if folds else found
 
 
 def _printed(result: dict[str, Any], *, details_too: bool) -> str:

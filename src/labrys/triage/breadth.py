@@ -6,10 +6,10 @@ import numpy as np
 
 from labrys.ocsf.schema import Severity
 from labrys.triage.arrays import Flags, Ints
-from labrys.triage.chain import stages
 from labrys.triage.columns import Columns
 from labrys.triage.entities import KIND
 from labrys.triage.links import BREADTH, Links
+from labrys.triage.marks import stage_of
 from labrys.triage.nodes import HOUR, Nodes
 from labrys.triage.rarity import places
 
@@ -22,7 +22,7 @@ def breadth(nodes: Nodes, columns: Columns, who: Flags) -> tuple[Flags, Links]:
     host = places(nodes, columns)
     hosted = np.zeros(len(host), np.bool_)
     hosted[host >= 0] = columns.identities.kind[host[host >= 0]] == KIND["host"]
-    tactic = _tactics(columns)[columns.attack[nodes.first]]
+    tactic = stage_of(columns)[columns.attack[nodes.first]]
     # What is only informational happens all day, and says nothing by happening beside something.
     known = who & hosted & nodes.timed & (nodes.severity >= Severity.LOW)
     numbers = np.flatnonzero(known & (tactic >= 0))
@@ -55,13 +55,3 @@ def _within(where: Ints, start: Ints, peaks: Ints) -> Flags:
     made = np.zeros(len(where), np.bool_)
     made[good] = (where[inside] == where[good]) & (start[inside] - start[good] <= HOUR)
     return made
-
-
-def _tactics(columns: Columns) -> Ints:
-    """The stage of the first tactic of each combination; -1 without one."""
-    places = stages()
-    return np.array(
-        [places.get(attack.tactics[0], -1) if attack.tactics else -1 for attack in columns.attacks]
-        or [-1],
-        np.int64,
-    )

@@ -21,8 +21,10 @@ from labrys.triage.breadth import breadth
 from labrys.triage.columns import Columns
 from labrys.triage.habits import Habits, habits, kept_together, one_after_another
 from labrys.triage.links import AGAIN, Links, components, naming, together
+from labrys.triage.marks import marked
 from labrys.triage.nodes import LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
+from labrys.triage.returning import returning
 from labrys.triage.said import Said
 from labrys.triage.ties import STRONG, Keys, chronic, clock, keys
 from labrys.triage.unusual import Unusual, beside_serious, unusual
@@ -80,7 +82,9 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     grouped = np.where(joined, components(len(joined), found), -1)
     carrying = case.core | lifted | odd.burst
     dropped, links = thin(nodes, case.rare, known, grouped, carrying)
-    labels, links = _decided([*found, links], joined & ~dropped, people)
+    grouped[dropped] = -1
+    found += [links, returning(nodes, columns, known, case.rare.place, grouped, case.core)]
+    labels, links = _decided(found, joined & ~dropped, people)
     return Groups(
         group=labels,
         links=links,
@@ -98,6 +102,8 @@ def _known(nodes: Nodes, columns: Columns) -> _Case:
     """What the case says of its nodes; everyday ones of medium severity are no longer strong."""
     rare = rarity(nodes, columns)
     known = habits(nodes, columns, rare)
+    mark = marked(nodes, columns, rare.place)
+    known = replace(known, everyday=known.everyday & ~mark, news=np.where(mark, 1.0, known.news))
     between = (nodes.severity >= Severity.MEDIUM) & (nodes.severity < Severity.CRITICAL)
     common = known.everyday & between
     rare = replace(rare, surprise=np.where(common, 0.0, rare.surprise))
@@ -105,6 +111,7 @@ def _known(nodes: Nodes, columns: Columns) -> _Case:
     time = clock(nodes)
     noisy = chronic(nodes, time) | rare.chronic | common
     noisy |= rare.usual & (nodes.severity <= Severity.MEDIUM)
+    noisy &= ~mark
     core = nodes.strong & nodes.timed & ~noisy & (nodes.end - nodes.start <= LONG)
     made = keys(nodes, columns, time, known.everyday)
     return _Case(nodes, rare, known, made, common, noisy, core)

@@ -17,10 +17,11 @@ DECIDED: Final = -4
 """Key of a link that somebody asked for."""
 EVERYDAY: Final = -5
 """Key of a link between serious findings that fire all over the case, day after day."""
-AGAIN, UNUSUAL, BESIDE, HABIT = range(4)
+AGAIN, UNUSUAL, BESIDE, HABIT, BACK = range(5)
 """Keys that also name an identity: the same rule again with it, unusual findings at it, whatever
-else it reported beside something unusual, and what fires only there, day after day."""
-_KINDS: Final = 4
+else it reported beside something unusual, what fires only there, day after day, and what is bad
+there once more."""
+_KINDS: Final = 5
 _NAMING: Final = -6
 
 

@@ -13,6 +13,7 @@ from labrys.triage.identity import cut
 from labrys.triage.links import (
     AGAIN,
     AT_ONCE,
+    BACK,
     BESIDE,
     BREADTH,
     DECIDED,
@@ -33,6 +34,7 @@ _NAMING: Final = {
     UNUSUAL: "unusual on {}",
     BESIDE: "reported by {} beside something unusual",
     HABIT: "fires on {} alone, day after day",
+    BACK: "several bad things at {} once more",
 }
 _BETWEEN: Final = {"user and address": "from", "user on host": "on", "address on host": "on"}
 
