@@ -278,6 +278,7 @@ STRATUS: Final = Labelled(
     "scan; techniques are our own reading, the set names tactics",
     _write_detonations,
     _detonations_found,
+    alone=True,
 )
 PANTHER: Final = Labelled(
     "panther",
@@ -288,4 +289,5 @@ PANTHER: Final = Labelled(
     "that no reader knows are read as plain JSON",
     _write_tests,
     _tests_found,
+    alone=True,
 )

@@ -192,10 +192,11 @@ ATTACK_EVTX: Final = Labelled(
     "attack_evtx",
     "each file counts once: does it hold a finding of medium or more whose evidence is all in it",
     "labels are per file, not per event, and most events of a file are not the attack; some "
-    "'attacks' are single actions of an administrator; 3 copies are left out; all files are one "
-    "case, so what spans files is not counted; right technique: equal, or parent and sub-technique",
+    "'attacks' are single actions of an administrator; 3 copies are left out; files "
+    "never met, so correlations are counted in each alone; right technique: equal, or parent and sub-technique",
     _attacks,
     _attacks_found,
+    alone=True,
 )
 REGRESSION: Final = Labelled(
     "sigma_regression",

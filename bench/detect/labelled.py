@@ -20,7 +20,7 @@ class Labelled:
     `version` goes up when it would put something else there. `measure` is given what was found and
     that folder; where the set `folds`, also the lines that a person reads of what is in no
     incident; where it is `several` cases, each folder in it is one, and what was found is in
-    `Found.cases`. `counts` says what is counted, `traps` what the data does not tell.
+    `Found.cases`; `alone` says that its files never met (see `bench.detect.alone`). `counts` says what is counted, `traps` what the data does not tell.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Labelled:
     version: str = "1"
     folds: bool = False
     several: bool = False
+    alone: bool = False
 
 
 def data(*parts: str) -> Path:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from bench.data import Skipped, sigma_rules
 from bench.detect import cloud, days, evtx, hosts, intrusion, mordor, ordinary
+from bench.detect.alone import apart
 from bench.detect.figures import Figure, details, table
 from bench.detect.found import Found, folded, read, several
 from bench.detect.labelled import Labelled, once
@@ -131,7 +132,11 @@ def _scan(
 ) -> tuple[Cost, Found]:
     evidence = mine / _EVIDENCE
     if not chosen.several:
-        return _scan_case(evidence, mine / "case.labrys", folder, arguments, folds=chosen.folds)
+        lake = mine / "case.labrys"
+        cost, found = _scan_case(evidence, lake, folder, arguments, folds=chosen.folds)
+        if chosen.alone:
+            found = apart(found, lake, evidence, arguments, environment(folder))
+        return cost, found
     costs, cases = [], {}
     for part in sorted(path for path in evidence.iterdir() if path.is_dir()):
         lake = mine / f"{part.name}.labrys"
