@@ -12,6 +12,7 @@ from labrys.detect.sigma.detector import SigmaDetector
 from labrys.detect.sigma.ir import RuleSet
 from labrys.detect.sigma.match.engine import Engine
 from labrys.detect.sigma.match.literals import HAS_HYPERSCAN
+from labrys.scan.levels import levels, with_levels
 
 
 def builtin_rules() -> Path:
@@ -23,8 +24,8 @@ def builtin_rules() -> Path:
 def load(
     folders: Sequence[Path], placeholders: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[RuleSet, SigmaDetector]:
-    """The rules under `folders` and the detector that runs them."""
-    rules = cache.load(folders, placeholders)
+    """The rules under `folders`, at the levels said there, and the detector that runs them."""
+    rules = with_levels(cache.load(folders, placeholders), levels(folders))
     name = f"{rules.digest[:40]}-{'hyperscan' if HAS_HYPERSCAN else 'aho'}.v2.automata"
     compiled = cache.blob(name)
     if compiled is None:
