@@ -36,7 +36,7 @@ NAMES: Final = (
 
 OWN: Final = {
     "detect": "bench.detect.main",
-    "evasion": "bench.evasion",
+    "evasion": "bench.evasion.main",
     "mail": "bench.mail",
     "mail_relation": "bench.mail_relation",
     "names": "bench.names.main",
