@@ -53,7 +53,8 @@ def samples(kind: str) -> Iterator[tuple[str, pa.Table]]:
             for at, sample in enumerate(yaml.safe_load(path.read_text("utf-8"))):
                 if kind in sample:
                     file = Path(made, f"{number}-{at}-{sample.get('name', 'sample')}")
-                    file.write_text(sample["records"], encoding="utf-8")
+                    records = sample["records"]
+                    file.write_bytes(records if isinstance(records, bytes) else records.encode())
                     yield from read(file)
 
 

@@ -9,6 +9,7 @@ was made or changed for them. Ordinary events are counted beside it: everything 
 
 import argparse
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ Event = dict[str, Any]
 
 LAYERS: Final = ("canonical form", "loose rule", "disguise alone", "model alone")
 _SEED: Final = 23
+_NUMBERS: Final = re.compile(r"\d+")
 _LEADING: Final = ("_id", "_time", "_source", "_offset", "_host")
 
 
@@ -161,12 +163,12 @@ def _added(one: Tally | None, other: Tally) -> Tally:
 
 
 def _distinct(table: pa.Table, rows: Sequence[int]) -> list[int]:
-    """The first row of each command line."""
+    """The first row of each command line; lines that differ in numbers only are one."""
     lines = table.column("CommandLine").to_pylist()
     first: dict[str, int] = {}
     for row in rows:
         if lines[row]:
-            first.setdefault(lines[row], row)
+            first.setdefault(_NUMBERS.sub("0", lines[row]), row)
     return list(first.values())
 
 

@@ -109,7 +109,7 @@ class Evasion:
 
     def _of_line(self, line: explain.Line, found: _Found) -> Iterator[dict[str, Any]]:
         """What is said of a command, given the rules that match it."""
-        hiding = line.canon.strength >= HIDING or bool(line.program)
+        hiding = line.canon.strength >= HIDING or bool(line.program and not line.guessed)
         escaped = [
             rule
             for uid, rule in found.run.items()

@@ -33,6 +33,8 @@ class Line:
     score: float
     program: str = ""
     """What the program is called by its authors, where the file is called otherwise."""
+    guessed: bool = False
+    """Whether only its arguments say so."""
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -10,3 +10,4 @@ KNOWN: Final[dict[str, Any]] = tomllib.loads(
 VARIABLES: Final[dict[str, str]] = KNOWN["variables"]
 PROGRAMS: Final = frozenset(KNOWN["programs"]["windows"])
 PATHS: Final[tuple[str, ...]] = tuple(KNOWN["programs"]["posix"])
+GRAMMAR: Final[dict[str, str]] = KNOWN["grammar"]

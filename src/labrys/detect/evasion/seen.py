@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from labrys.detect.evasion.canon import Canon, Shell, canonical, suspicious
 from labrys.detect.evasion.explain import Line
-from labrys.detect.evasion.known import PROGRAMS
+from labrys.detect.evasion.known import GRAMMAR, PROGRAMS
 from labrys.detect.evasion.score import Model, scores
 
 Ints = npt.NDArray[np.int64]
@@ -24,6 +24,14 @@ HIDING: Final = 0.5
 NEARLY: Final = 0.75
 """Of the model's `unlike`: enough to read loosely those rules that name the program."""
 _LONGEST_SCRIPT: Final = 8192
+_SYSTEM: Final = r"C:\Windows\System32"
+_INSTALLED: Final = (
+    r"(?i)^[a-z]:\\(?:program files|programdata\\microsoft\\|"
+    r"windows\\(?:system32|syswow64|winsxs|microsoft\.net|servicing|ccm|[^\\]+$))"
+)
+"""Where programs are installed: those that are called otherwise elsewhere may be copies."""
+_ARGUMENTS: Final = r'(?s)^\s*(?:"[^"]*"|\S+)\s*'
+_LONGEST_GUESSED: Final = 4096
 _CALLED: Final = re.compile(r'\A\s*("?)((?:[^"\s]{0,512}[\\/])?)[^"\\/\s]{1,128}\1(?=\s|\Z)')
 """What a line calls its program: a quote, the folder, the name."""
 
@@ -40,7 +48,7 @@ class Place:
 
 PLACES: Final[Mapping[str, Place]] = {
     "windows.sysmon.1": Place("CommandLine", "windows", "Image"),
-    "windows.security.4688": Place("CommandLine", "windows"),
+    "windows.security.4688": Place("CommandLine", "windows", "NewProcessName"),
     "windows.powershell.4104": Place("ScriptBlockText", "windows", script=True),
     "linux.sysmon.1": Place("CommandLine", "posix"),
     "linux.auditd": Place("CommandLine", "posix"),
@@ -66,6 +74,8 @@ class Seen:
         self._canon = self._canonical_forms()
         self._scores = self._scored()
         self._programs = _programs(batch, place)
+        self._guessed = _guessed(batch, place, self._programs)
+        self._programs |= self._guessed
         self._groups: dict[int, list[int]] = {}
         self._known: dict[int, Line] = {}
 
@@ -142,7 +152,7 @@ class Seen:
             canon = replace(
                 canon, text=_CALLED.sub(rf"\g<1>\g<2>{program}\g<1>", canon.text, count=1)
             )
-        return Line(raw, canon, float(self._scores[code]), program)
+        return Line(raw, canon, float(self._scores[code]), program, row in self._guessed)
 
     def doubtful(self, row: int) -> bool:
         """Whether rules are to be read loosely for a row."""
@@ -165,7 +175,7 @@ class Seen:
             return table
         paths = table.column(self.place.image).to_pylist()
         made = [
-            f"{path.rpartition(chr(92))[0]}\\{line.program}"
+            f"{_SYSTEM if line.guessed else path.rpartition(chr(92))[0]}\\{line.program}"
             if line.program and text is not None
             else path
             for path, line, (_, text) in zip(paths, lines, spelt, strict=True)
@@ -199,6 +209,31 @@ def _programs(batch: pa.Table, place: Place) -> dict[int, str]:
     )
     other = pc.fill_null(pc.and_(known, pc.invert(same)), False)
     return {row: f"{original[row].as_py()}.exe" for row in pc.indices_nonzero(other).to_pylist()}
+
+
+def _guessed(batch: pa.Table, place: Place, known: Mapping[int, str]) -> dict[int, str]:
+    """Rows of programs that nobody knows, whose arguments are those of one that is known."""
+    if not place.image or place.image not in batch.column_names:
+        return {}
+    image = _plain(batch.column(place.image).cast(pa.string()))
+    file = _stem(pc.replace_substring_regex(image, r"(?s)^.*[\\/]", ""))
+    named = pc.is_in(file, value_set=pa.array(sorted(PROGRAMS)))
+    strange = pc.invert(pc.or_(named, pc.match_substring_regex(image, _INSTALLED)))
+    if "OriginalFileName" in batch.column_names:
+        said = pc.fill_null(_plain(batch.column("OriginalFileName").cast(pa.string())), "")
+        strange = pc.and_(strange, pc.is_in(said, value_set=pa.array(["", "-", "?"])))
+    rows = np.array(pc.indices_nonzero(pc.fill_null(strange, False)), np.int64)
+    rows = rows[[int(row) not in known for row in rows]] if known else rows
+    lines = _plain(batch.column(place.column).cast(pa.string())).take(pa.array(rows))
+    lines = pc.utf8_lower(pc.utf8_slice_codeunits(lines, 0, _LONGEST_GUESSED))
+    arguments = pc.replace_substring_regex(lines, _ARGUMENTS, "", max_replacements=1)
+    made: dict[int, str] = {}
+    for program, grammar in GRAMMAR.items():
+        for at in pc.indices_nonzero(
+            pc.fill_null(pc.match_substring_regex(arguments, grammar), False)
+        ).to_pylist():
+            made.setdefault(int(rows[at]), f"{program}.exe")
+    return made
 
 
 def _stem(names: pa.Array) -> pa.Array:

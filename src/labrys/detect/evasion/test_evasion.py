@@ -346,6 +346,33 @@ def test_a_renamed_program_is_seen_by_its_own_name(armed: RowDetector) -> None:
     assert reasons(one)["program"] == "vssadmin.exe"
 
 
+@pytest.mark.parametrize("shape", [SYSMON, "windows.security.4688"])
+def test_a_copy_without_version_data_is_known_by_its_arguments(
+    armed: RowDetector, shape: str
+) -> None:
+    path = "NewProcessName" if shape != SYSMON else "Image"
+    line = r"C:\Users\bob\q7.exe delete shadows /all /quiet"
+    [one] = armed.detect(shape, events(line, **{path: r"C:\Users\bob\q7.exe"})).to_pylist()
+    assert reasons(one)["program"] == "vssadmin.exe"
+    assert one["severity_id"] >= Severity.MEDIUM
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "original"),
+    [
+        (r"C:\Program Files\Copies\q7.exe", "q7.exe delete shadows /all /quiet", "-"),
+        (r"C:\Users\bob\q7.exe", "q7.exe delete shadows /all /quiet", "Q7.EXE"),
+        (r"C:\Users\bob\setup.exe", "setup.exe /S /quiet", "-"),
+        (r"C:\Users\bob\host.exe", r"host.exe C:\Users\bob\plugin.dll start", "-"),
+        (r"C:\Users\bob\app.exe", "app.exe https://intranet.example/start", "-"),
+    ],
+)
+def test_arguments_that_others_have_too_name_no_program(
+    armed: RowDetector, path: str, line: str, original: str
+) -> None:
+    assert found(armed, line, Image=path, OriginalFileName=original) == []
+
+
 def test_a_weak_disguise_does_not_make_a_low_rule_worth_telling(armed: RowDetector) -> None:
     assert found(armed, "powershell -e dwBoAG8AYQBtAGkA", Image="x") == []
     [one] = found(armed, "cmd /c w^h^o^a^mi /u^s^er", Image="x")
