@@ -13,6 +13,7 @@ A miss is a near miss: none of the file's reporting rules, or of those it names,
 readers, matched by the engine and correlated, as a scan does.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,7 @@ from labrys.detect.sigma.correlate import correlate, from_findings
 from labrys.detect.sigma.detector import SigmaDetector
 from labrys.detect.sigma.findings import MATCH
 from labrys.detect.sigma.ir import Correlation, Rule, RuleSet
+from labrys.evidence.mail_auth.zone import given
 from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
 from labrys.scan.rules import builtin_rules, load
@@ -33,7 +35,23 @@ from labrys.scan.rules import builtin_rules, load
 SAMPLES = Path(__file__).parent / "rules"
 LISTS = {"own_domains": ["corpnorth.example"], "internal_names": ["Jane Doe"]}
 """What users would put in for the rules that wait for a list."""
+RECORDS = """
+_dmarc.disowned.example TXT "v=DMARC1; p=reject"
+disowned.example TXT "v=spf1 ip4:198.51.100.7 -all"
+"""
+"""What DNS says of the domains of samples."""
 LEVELS = ("informational", "low", "medium", "high", "critical")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    file = tmp_path_factory.mktemp("dns") / "dns.txt"
+    file.write_text(RECORDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABRYS_MAIL_RECORDS", str(file))
+        given.cache_clear()
+        yield
+    given.cache_clear()
 
 
 @cache

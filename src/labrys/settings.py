@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where exceptions and verdicts are kept: an SQLAlchemy address; empty: in the case itself."""
     assets: dict[str, Asset] = {}
     """Hosts and accounts that matter more or less: a pattern (`dc*`), its `role`, `importance`."""
+    mail_records: str = ""
+    """DNS records (a file, or a folder of files) that DKIM, ARC, SPF and DMARC are checked with."""
     unpack_depth: Count = 4
     """Archives inside archives: so deep, no deeper."""
     unpack_bytes: Size = "64GB"

@@ -1,6 +1,7 @@
 """Judges messages as they came, with the same reader, rules and detectors as a scan."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ import pyarrow as pa
 from labrys.detect.contract import RowDetector
 from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.rows import add
+from labrys.evidence.mail_auth.dkim import NOT_GIVEN
 from labrys.evidence.records import MULTI, Records, Source
 from labrys.scan.coalesce import Coalescer
 
@@ -48,6 +50,8 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True):
     problems: tuple[str, ...] = ()
     subject: str = ""
     sender: str = ""
+    checked: tuple[str, ...] = ()
+    """What DKIM, SPF, DMARC and ARC came to, as RFC 8601 writes it: `spf=pass smtp.mailfrom=…`."""
 
     @property
     def title(self) -> str:
@@ -103,6 +107,7 @@ def _read(digest: str, content: bytes, gathered: Coalescer) -> dict[str, Any]:
         if shape == "mail.message":
             first = batch.slice(0, 1).to_pylist()[0]
             said |= {name: first.get(name) or "" for name in ("subject", "from_address")}
+            said["checked"] = _checked(first)
             if "problems" in batch.schema.names:
                 cells = batch.column("problems").drop_null().to_pylist()
                 said["problems"] += [each for cell in cells for each in cell.split(MULTI)]
@@ -125,7 +130,28 @@ def _judgement(digest: str, said: dict[str, Any], found: list[dict[str, Any]]) -
         problems=tuple(dict.fromkeys(said["problems"])),
         subject=said.get("subject", "")[:_MOST_TEXT],
         sender=said.get("from_address", "")[:_MOST_TEXT],
+        checked=said.get("checked", ()),
     )
+
+
+_METHODS: Final = (
+    *(("spf", "smtp.mailfrom", "own_spf_domain"), ("dkim", "header.d", "own_dkim_domains")),
+    *(("dmarc", "header.from", "from_address"), ("arc", "header.d", "own_arc_domain")),
+)
+_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,20}\Z")
+
+
+def _checked(row: dict[str, Any]) -> tuple[str, ...]:
+    """What labrys itself found out; a method for which no record was given is left out."""
+    made = []
+    for method, property_, column in _METHODS:
+        result = row.get(f"own_{method}") or NOT_GIVEN
+        if result != NOT_GIVEN:
+            about = (row.get(column) or "").split(MULTI)[0].rpartition("@")[2].lower()
+            made.append(
+                f"{method}={result}" + (f" {property_}={about}" if _HOST.match(about) else "")
+            )
+    return tuple(made)
 
 
 def _reason(row: dict[str, Any]) -> Reason:

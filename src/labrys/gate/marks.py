@@ -29,7 +29,10 @@ def added(judged: Judgement | None, action: Action, host: str) -> list[tuple[str
     result = {"clean": "pass", "inconclusive": "neutral"}.get(verdict, "fail")
     fields = [
         ("X-Labrys-Verdict", f"{verdict}; action={action}"),
-        ("Authentication-Results", f"{host}; x-labrys={result}{_why(judged)}"),
+        (
+            "Authentication-Results",
+            _folded([host, *judged.checked, f"x-labrys={result}{_why(judged)}"]),
+        ),
     ]
     if judged.reasons:
         fields.append(("X-Labrys-Level", f"{judged.severity}; confidence={judged.confidence}"))

@@ -33,7 +33,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "from_odd_ending": ("from_domain",),
     "from_odd_name": ("from_address",),
     "from_itself": ("from_address",),
-    "auth_failed": ("auth_results",),
+    "auth_failed": ("auth_results", "own_auth_why"),
     "hidden": ("hidden_by",),
     "attached_program": ("attachment_names",),
     "attached_macro": ("attachment_names",),
@@ -123,7 +123,8 @@ def _of_features(
         if feature.name.startswith("links_"):
             value = link_shown(row, feature.name, seen, columns["from_domain"][row].as_py())
         else:
-            value = " → ".join(columns[name][row].as_py() for name in _VALUES.get(feature.name, ()))
+            said = [columns[name][row].as_py() for name in _VALUES.get(feature.name, ())]
+            value = " → ".join(one for one in said if one)
         yield _reason(feature.what, value or f"{values[at]:.3g}", float(moved[at]))
 
 

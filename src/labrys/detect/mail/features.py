@@ -57,7 +57,7 @@ IDENTITY: Final = (
     _sign("from_odd_name", "the sender's mailbox or domain looks made by a machine"),
     _sign("from_itself", "sender and recipient are the same address"),
     _sign("recipients_hidden", "no recipient is named"),
-    _sign("auth_failed", "the last organisation found that the sender is not who he says"),
+    _sign("auth_failed", "the sender is not who he says: found by the last organisation or by us"),
 )
 CONTENT: Final = (
     *(_more(f"says_{name}", f"words of {name.replace('_', ' ')}") for name in _TOPICS),
@@ -194,6 +194,9 @@ def _identity(seen: Seen) -> dict[str, Floats]:
     fails = matches(texts(table, "auth_dmarc"), "^(?:fail|reject)") + (
         matches(texts(table, "auth_spf"), "^(?:fail|softfail)")
         * (1 - matches(texts(table, "auth_dkim"), "^pass"))
+    )
+    fails += matches(texts(table, "own_dmarc"), "^fail$") * matches(
+        texts(table, "own_dmarc_policy"), "^(?:reject|quarantine)$"
     )
     local = pc.replace_substring_regex(sender, "@.*$", "")
     odd = each_distinct(domain, hosts.odd_label) + counts(local, r"\d{3,}", 1)

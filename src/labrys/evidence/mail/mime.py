@@ -75,13 +75,17 @@ class Part:
 
 @dataclass(slots=True)
 class Message:
-    """A message taken apart; `size` in bytes."""
+    """A message taken apart; `size` in bytes. `buffer[body:end]` is its body as it came, where it
+    came as bytes."""
 
     headers: Headers
     parts: list[Part]
     size: int
     kind: str = ""
     problems: list[str] = field(default_factory=list)
+    buffer: bytes = b""
+    body: int = 0
+    end: int = 0
 
     def problem(self, said: str) -> None:
         """Note, once, something that could not be understood."""
@@ -95,6 +99,7 @@ def parse(buffer: bytes, start: int, end: int) -> Message:
     leading = _LEADING.match(buffer, start, end)
     at = leading.end() if leading else start
     message.headers, body = _headers(buffer, at, end, message)
+    message.buffer, message.body, message.end = buffer, min(body, end), end
     for name in ("from", "subject", "date", "content-type", "message-id", "sender", "reply-to"):
         if len(message.headers.all(name)) > 1:
             message.problem(f"more than one {name.title()} header")

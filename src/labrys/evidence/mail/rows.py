@@ -15,6 +15,7 @@ from labrys.evidence.mail.hops import Hop, Results, border, hops, results
 from labrys.evidence.mail.mime import MOST_PARTS, Headers, Message, Part, parse
 from labrys.evidence.mail.transfer import Decoder
 from labrys.evidence.mail.words import addresses, domain_of
+from labrys.evidence.mail_auth.zone import given
 from labrys.evidence.records import Records
 
 DEEPEST: Final = 10
@@ -22,6 +23,7 @@ DEEPEST: Final = 10
 MOST_MESSAGES: Final = 1_000
 _MOST_INSIDE: Final = 32 << 20
 _MOST_HEADERS: Final = 64 << 10
+_MOST_SIGNATURES: Final = 400
 _DAY: Final = 86_400_000
 _HELD: Final = frozenset(("message/rfc822", "message/global"))
 _LOCKED: Final = {
@@ -43,6 +45,7 @@ class _Budget:
     messages: int = MOST_MESSAGES
     inside: int = _MOST_INSIDE
     pictures: int = pictures.MOST
+    signatures: int = _MOST_SIGNATURES
 
 
 @dataclass(slots=True)
@@ -94,7 +97,7 @@ def _add(context: Context, waiting: _Waiting) -> None:
     fields: dict[str, Any] = {
         **_identity(headers),
         **_subject(headers),
-        **_origin(headers, way),
+        **_origin(context, message, way),
         "date": date,
         "date_zone": zone(date) if date else None,
         "received_time": way[0].time if way else None,
@@ -234,9 +237,17 @@ def _tag(raw: bytes, name: bytes) -> str:
     return ""
 
 
-def _origin(headers: Headers, way: list[Hop]) -> dict[str, Any]:
+def _origin(context: Context, message: Message, way: list[Hop]) -> dict[str, Any]:
     """Which host handed the message over, and what was found out about the sender."""
+    headers, records = message.headers, given()
     made: Results = results(headers, way)
+    checked: dict[str, Any] = {}
+    if records is not None:
+        from labrys.evidence.mail_auth import columns as own_auth
+
+        left = context.budget.signatures
+        checked, used = own_auth.of(message, way, made.spf_domain, records, left)
+        context.budget.signatures -= used
     entry = way[border(way, strict=False)] if way else None
     own = next((hop for hop in reversed(way) if hop.address), None)
     return {
@@ -255,6 +266,7 @@ def _origin(headers: Headers, way: list[Hop]) -> dict[str, Any]:
         "auth_dkim_domains": list(made.dkim_domains),
         "auth_spf_domain": made.spf_domain or None,
         "auth_results": made.raw or None,
+        **checked,
     }
 
 
