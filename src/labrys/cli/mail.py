@@ -242,10 +242,12 @@ def reports(
 
 
 def _judge(rules: tuple[Path, ...]) -> "Judge":
+    from labrys.evidence.mail_auth.zone import given
     from labrys.gate.judge import Judge
     from labrys.scan.rules import builtin_rules
     from labrys.scan.run import Options, equip
 
+    given()  # DNS records that cannot be read are told of before any mail is
     return Judge(equip(Options(paths=(), rules=(builtin_rules(), *rules))).rows)
 
 

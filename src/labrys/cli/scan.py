@@ -106,10 +106,12 @@ def perform(
 
 def reading(settings: "Settings") -> "Reading":
     """The settings as the reading processes take them."""
+    from labrys.evidence.mail_auth.zone import given
     from labrys.evidence.unpack.limits import Limits
     from labrys.scan.ingest import Reading
     from labrys.settings import size
 
+    given()  # DNS records that cannot be read are told of before anything else is
     limits = Limits(
         max_depth=settings.unpack_depth,
         max_total_bytes=size(settings.unpack_bytes),
