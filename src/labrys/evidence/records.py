@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 import orjson
 import pyarrow as pa
@@ -42,7 +42,9 @@ class Source:
     `name` is the path as the user gave it, with `!/inner/path` for each archive opened on the way;
     `digest` the SHA-256 of its content in hex; `modified` its last change in epoch milliseconds
     (a hint for year-less dates only, never trusted as evidence). `loose`: whoever reads it takes few
-    records as `Loose`, to make columns of those of many small files at once.
+    records as `Loose`, to make columns of those of many small files at once. `depth` says in how many
+    others it lay, `enclosed` whether one of them is no archive (a mail); `inside` takes files that
+    its reader finds in it, to be read after it.
     """
 
     path: Path
@@ -51,10 +53,20 @@ class Source:
     size: int
     modified: int | None = None
     loose: bool = False
+    depth: int = 0
+    enclosed: bool = False
+    inside: "Inside | None" = None
 
     def open(self) -> BinaryIO:
         """The content from its first byte."""
         return self.path.open("rb", buffering=1 << 20)
+
+
+class Inside(Protocol):
+    """Takes files that a reader finds in its source (`evidence.unpack.Enclosed`)."""
+
+    def leave(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Keep a file, to be read after the source; never raises for what it holds."""
 
 
 class Records:
@@ -160,6 +172,11 @@ class Records:
     def next_id(self) -> str:
         """The `_id` that the next event will get, for events that refer to one another."""
         return f"{self._prefix}{self._count}"
+
+    @property
+    def inside(self) -> Inside | None:
+        """Where files go that are found in the source; None where nobody reads them."""
+        return self._source.inside
 
     @property
     def full(self) -> bool:

@@ -79,6 +79,11 @@ def formats() -> tuple[Format, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
+def enclosed() -> Format:
+    """The format of a file that came enclosed in a mail and that no other knows."""
+    return next(made for made in formats() if made.id == "enclosed_file")
+
+
 def choose(head: bytes, name: str) -> Format | None:
     """The format that claims `head` most surely; None when none claims it at all."""
     for made in formats():

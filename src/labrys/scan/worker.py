@@ -6,9 +6,10 @@ It talks to its parent over one pipe (`wire`). What it has not yet sent as a `Ro
 import os
 import resource
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -18,9 +19,9 @@ import pyarrow as pa
 from labrys.evidence import growth
 from labrys.evidence.growth import Known, Links, Piece
 from labrys.evidence.records import UNPARSED, Shaped, Source
-from labrys.evidence.registry import SNIFF_BYTES, Format, choose, formats
-from labrys.evidence.unpack.archive import discard, open_sources
-from labrys.evidence.unpack.limits import Limits, Problem
+from labrys.evidence.registry import SNIFF_BYTES, Format, choose, enclosed, formats
+from labrys.evidence.unpack.archive import Enclosed, discard, open_sources
+from labrys.evidence.unpack.limits import Account, Limits, Problem
 from labrys.scan.coalesce import Coalescer
 from labrys.scan.wire import (
     Beat,
@@ -114,28 +115,46 @@ def _read_file(state: _State, path: Path, name: str, task: Task) -> None:
     spool, limits = state.bounds.spool, state.bounds.limits
     state.tell(Opening(name))
     try:
-        for item in open_sources(path, name, spool, limits):
-            if isinstance(item, Problem):
-                state.unread(item.name, item.offset, item.reason)
-            else:
-                if item.name not in task.skip:
-                    _read_source(state, name, item, task.known)
-                    if item.name != name:  # an archive, in which the next is looked for
-                        state.tell(Opening(name))
-                discard(item, spool)
+        file = _File(name, task, Account(limits, path.stat().st_size))
+        _read_items(state, file, open_sources(path, name, spool, limits, file.account))
     except (OSError, MemoryError) as error:
         state.unread(name, -1, f"cannot be read: {_say(error)}")
 
 
-def _read_source(state: _State, file: str, source: Source, known: Sequence[Known]) -> None:
-    """Offer one source and, if wanted, read it to its end."""
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file of the user's that is being read, and the account of what lies in it."""
+
+    name: str
+    task: Task
+    account: Account
+
+
+def _read_items(state: _State, file: _File, items: Iterable[Source | Problem]) -> None:
+    """Read what was found in a file, one after the other."""
+    for item in items:
+        if isinstance(item, Problem):
+            state.unread(item.name, item.offset, item.reason)
+            continue
+        try:
+            if item.name not in file.task.skip:
+                _read_source(state, file, item)
+                if item.name != file.name:  # an archive, in which the next is looked for
+                    state.tell(Opening(file.name))
+        finally:
+            discard(item, state.bounds.spool)
+
+
+def _read_source(state: _State, file: _File, source: Source) -> None:
+    """Offer one source and, if wanted, read it to its end, and after it what is enclosed in it."""
     if source.size == 0:
-        state.unread(source.name, 0, "empty file")
+        if not source.enclosed:
+            state.unread(source.name, 0, "empty file")
         return
     try:
         with source.open() as stream:
             head = stream.read(SNIFF_BYTES)
-        chosen = choose(head, source.name)
+        chosen = choose(head, source.name) or (enclosed() if source.enclosed else None)
     except OSError as error:
         state.unread(source.name, -1, _say(error))
         return
@@ -144,25 +163,38 @@ def _read_source(state: _State, file: str, source: Source, known: Sequence[Known
         return
     with source.open() as stream:
         in_pieces, links = growth.grows(chosen, head), Links(stream)
+        known = file.task.known
         before = growth.begun(stream, links, source.size, known) if in_pieces else None
         begin, same = (before.size, before.digest) if before is not None else (0, "")
         state.tell(
             Offer(
-                *(file, source.name, source.digest, source.size),
+                *(file.name, source.name, source.digest, source.size),
                 *(chosen.id, chosen.version, begin, same),
             )
         )
         skip = state.pipe.recv()
         if skip is None:
             return
-        found: Iterable[Shaped] = chosen.read(replace(source, loose=not in_pieces))
+        inside = Enclosed(source, state.bounds.spool, file.account)
+        found: Iterable[Shaped] = chosen.read(replace(source, loose=not in_pieces, inside=inside))
         if in_pieces:
             found = growth.after(begin, growth.named(found, chosen, links))
-        _read_records(state, source, chosen, skip, found)
+        _read_records(state, source, chosen, skip, found, partial(_enclosed, state, file, inside))
+
+
+def _enclosed(state: _State, file: _File, inside: Enclosed) -> None:
+    """Read what a source's reader left, before the source itself counts as read: a scan that ends
+    between the two reads it once more."""
+    _read_items(state, file, inside.sources())
 
 
 def _read_records(
-    state: _State, source: Source, chosen: Format, skip: int, found: Iterable[Shaped]
+    state: _State,
+    source: Source,
+    chosen: Format,
+    skip: int,
+    found: Iterable[Shaped],
+    afterwards: Callable[[], None],
 ) -> None:
     batches = rows = unparsed = 0
     reason, offset = "", -1
@@ -192,6 +224,7 @@ def _read_records(
         state.unread(source.name, -1, reason)
     except Exception as error:  # a reader must not raise, but a plug-in's bug must not end a scan
         state.unread(source.name, -1, f"reader {chosen.id} failed: {_say(error)}")
+    afterwards()
     note(done=True)
     if state.gathered.rows >= _ROUND_ROWS // 4:
         _send_round(state)

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from labrys.evidence.mail import alike, attachments, body, carried, links, pdf, pictures
+from labrys.evidence.mail import alike, attachments, body, carried, enclosed, links, pdf, pictures
 from labrys.evidence.mail.charset import text
 from labrys.evidence.mail.dates import moment, zone
 from labrys.evidence.mail.domains import ascii_host, registered
@@ -319,14 +319,14 @@ def _attachments(
     for number, part in enumerate(waiting.message.parts):
         if id(part) in texts:
             continue
-        row, more = _attachment(context, waiting, uid, part)
+        row, more = _attachment(context, waiting, uid, number, part)
         rows.append({"message": uid, "number": number, **row})
         seen += more
     return rows, seen
 
 
 def _attachment(
-    context: Context, waiting: _Waiting, uid: str, part: Part
+    context: Context, waiting: _Waiting, uid: str, number: int, part: Part
 ) -> tuple[dict[str, Any], list[links.Seen]]:
     message = waiting.message
     decoder = Decoder(part.buffer, part.start, part.end, part.encoding)
@@ -356,7 +356,10 @@ def _attachment(
         "members": looked.members,
         **{f"calendar_{name}": looked.calendar.get(name) for name in _CALENDAR},
     }
-    _nested(context, waiting, uid, part, content, size)
+    if not _nested(context, waiting, uid, part, content, size):
+        inside, offset = context.records.inside, context.offset
+        if inside is not None:
+            enclosed.leave(inside, part, looked.kind, size, content, number=number, offset=offset)
     return row, _inside(row, message, part, kind, content, context.budget)
 
 
@@ -403,24 +406,25 @@ def _inside(
 
 def _nested(
     context: Context, waiting: _Waiting, uid: str, part: Part, content: bytes, size: int
-) -> None:
-    """Let a message that is attached wait for its turn."""
+) -> bool:
+    """Let a message that is attached wait for its turn; whether it is one."""
     if part.kind not in _HELD and not (
         part.name.lower().endswith(".eml")
         or (part.kind == "application/octet-stream" and not part.name)
     ):
-        return
+        return False
     if part.kind not in _HELD and not content[:2000].lstrip()[:80].partition(b":")[1]:
-        return
+        return False
     message, budget = waiting.message, context.budget
     if waiting.depth + 1 > DEEPEST:
         message.problem(f"messages nested more than {DEEPEST} deep: not read")
-        return
+        return True
     if budget.messages <= 0:
         message.problem(f"more than {MOST_MESSAGES} messages inside: the rest is not read")
-        return
+        return True
     if len(content) < size:
         message.problem("a message inside that is too large: not read")
-        return
+        return True
     budget.messages -= 1
     context.waiting.append(_Waiting(parse(content, 0, len(content)), uid, waiting.depth + 1))
+    return True

@@ -4,7 +4,7 @@ What a file is shows in its first bytes; its name is never believed. Names insid
 only ever names: everything is unpacked to files of our own naming in one scratch folder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -15,6 +15,7 @@ from labrys.evidence.unpack import decode, sevenzips, tars, zips
 from labrys.evidence.unpack.limits import (
     Account,
     Broken,
+    Chunk,
     Limits,
     Member,
     Problem,
@@ -50,18 +51,23 @@ _MAX_NAME: Final = 4_096
 
 
 def open_sources(
-    path: Path, name: str, spool: Path, limits: Limits | None = None
+    path: Path,
+    name: str,
+    spool: Path,
+    limits: Limits | None = None,
+    account: Account | None = None,
 ) -> Iterator[Source | Problem]:
     """The evidence in the file at `path`, which the user calls `name`, and what is unreadable.
 
     A plain file is one `Source`, empty ones too. Of a compressed file or an archive everything
     inside is one, however deeply nested, called `name!/inner/path`; it lies in `spool` and is the
     caller's to `discard` once read. Part of a damaged file is yielded as far as it could be read,
-    followed by the `Problem`. Never raises for what the file holds.
+    followed by the `Problem`. Never raises for what the file holds. `account` counts what is
+    unpacked, where something else is to be counted with it.
     """
     try:
         info = path.stat()
-        account = Account(limits or Limits(), info.st_size)
+        account = account or Account(limits or Limits(), info.st_size)
         item = _Item(path, text(name), None, info.st_size, info.st_mtime_ns // 1_000_000)
         yield from _open(item, spool, account, 0)
     except Stop as stop:
@@ -85,6 +91,7 @@ class _Item:
     digest: str | None
     size: int
     modified: int | None
+    enclosed: bool = False
 
 
 def _open(item: _Item, spool: Path, account: Account, depth: int) -> Iterator[Source | Problem]:
@@ -103,15 +110,17 @@ def _open(item: _Item, spool: Path, account: Account, depth: int) -> Iterator[So
                 yield Problem(item.name, 0, broken.reason)
                 return
             if members is not None:
-                if depth >= account.limits.max_depth:
-                    yield Problem(item.name, 0, f"packed more than {depth} times over: not opened")
+                if depth >= (most := account.limits.max_depth):
+                    yield Problem(item.name, 0, f"packed more than {most} times over: not opened")
                 else:
                     yield from _inside(item, members, spool, account, depth)
                 return
             file.seek(0)
             digest = item.digest or file_digest(file, "sha256").hexdigest()
         is_evidence = True
-        yield Source(item.path, item.name, digest, item.size, item.modified)
+        yield Source(
+            item.path, item.name, digest, item.size, item.modified, False, depth, item.enclosed
+        )
     finally:
         if item.digest is not None and not is_evidence:
             item.path.unlink(missing_ok=True)
@@ -130,7 +139,7 @@ def _inside(
                 kept.path.unlink()  # not a byte of it could be read, so it is not an empty file
             else:
                 modified = item.modified if member.modified is None else member.modified
-                inner = _Item(kept.path, name, kept.digest, kept.size, modified)
+                inner = _Item(kept.path, name, kept.digest, kept.size, modified, item.enclosed)
                 yield from _open(inner, spool, account, depth + 1)
             if kept.last:
                 raise Stop(f"{kept.trouble} (in {name})")
@@ -138,6 +147,62 @@ def _inside(
                 yield Problem(name, kept.size, kept.trouble)
     except Broken as broken:
         yield Problem(item.name, 0, broken.reason)
+
+
+class Enclosed:
+    """Takes files that a reader found in `source`, within the limits; afterwards `sources` has them.
+
+    `account` is that of the file of the user's in which all of it lies.
+    """
+
+    def __init__(self, source: Source, spool: Path, account: Account) -> None:
+        self._source, self._spool, self._account = source, spool, account
+        self._names: dict[str, int] = {}
+        self._left: list[_Item] = []
+        self._problems: list[Problem] = []
+        self._full = False
+
+    def leave(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Keep one file; never raises for what it holds or for want of room."""
+        if self._full:
+            return
+        try:
+            self._account.member()
+            name = _name(self._source.name, name, self._names)
+            kept = keep(_counted(pieces), self._spool, self._account)
+        except Stop as stop:
+            self._stop(self._source.name, stop.reason)
+            return
+        modified = self._source.modified
+        self._left.append(_Item(kept.path, name, kept.digest, kept.size, modified, enclosed=True))
+        if kept.trouble is not None:
+            self._problems.append(Problem(name, kept.size, kept.trouble))
+        self._full = kept.last
+
+    def sources(self) -> Iterator[Source | Problem]:
+        """The evidence in the files that were left, as `open_sources` has it."""
+        yield from self._problems
+        try:
+            while self._left:
+                yield from _open(
+                    self._left.pop(0), self._spool, self._account, self._source.depth + 1
+                )
+        except Stop as stop:
+            yield Problem(self._source.name, 0, stop.reason)
+        finally:
+            for item in self._left:
+                item.path.unlink(missing_ok=True)
+
+    def _stop(self, name: str, reason: str) -> None:
+        self._full = True
+        self._problems.append(Problem(name, 0, reason))
+
+
+def _counted(pieces: Iterable[bytes]) -> Iterator[Chunk]:
+    read = 0
+    for piece in pieces:
+        read += len(piece)
+        yield Chunk(piece, read)
 
 
 def _name(outer: str, inner: str, names: dict[str, int]) -> str:
