@@ -22,6 +22,7 @@ _MOST_NAMES: Final = 500
 _KEY_BITS: Final = (1024, 4096)
 _BLANKS: Final = re.compile(rb"[ \t]+")
 _ANY_BLANKS: Final = re.compile(rb"[ \t\r\n]+")
+_TAG: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _VALUE: Final = re.compile(rb"((?:\A|;)[ \t\r\n]*+b[ \t\r\n]*+=)[^;]*+")
 
 Tags = dict[str, bytes]
@@ -118,13 +119,12 @@ def tags(raw: bytes) -> Tags:
     made: Tags = {}
     if len(raw) > _LONGEST:
         raise Bad("permerror", "a signature too long")
-    for part in raw.split(b";"):
+    *parts, last = raw.split(b";")
+    for part in (*parts, last) if last.strip(b" \t\r\n") else parts:
         name, equals, value = part.partition(b"=")
         key = name.strip(b" \t\r\n").decode("ascii", "replace")
-        if not equals:
-            if key:
-                raise Bad("permerror", "a list of tags that is none")
-            continue
+        if not equals or _TAG.match(key) is None:
+            raise Bad("permerror", "a list of tags that is none")
         if key in made:
             raise Bad("permerror", f"the tag {key[:20]} is given twice")
         made[key] = value.strip(b" \t\r\n")

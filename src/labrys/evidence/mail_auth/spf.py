@@ -19,9 +19,14 @@ _RESULTS: Final = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _TERM: Final = re.compile(
     r"([+~?-]?)(all|include|a|mx|ptr|ip4|ip6|exists)"
     r"(?:[:](?!/)([^\s/]{1,500}(?:/(?!\d{1,3}(?:/|\Z)|/)[^\s/]{1,500})*))?"
-    r"(?:/(\d{1,3}))?(?://(\d{1,3}))?\Z",
+    r"(?:/(0|[1-9]\d{0,2}))?(?://(0|[1-9]\d{0,2}))?\Z",
     re.I,
 )
+_MACROS: Final = re.compile(r"(?:[^%\s]|%\{[slodiphv]\d{0,3}r?[-.+,/_=]*\}|%[%_-])*+\Z", re.I)
+_END: Final = re.compile(
+    r"(?:%\{[^}]*\}|%[%_-]|\.(?!\d+\.?\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.?)\Z", re.I
+)
+"""How the name in a term ends: with a macro, or a label that can be the topmost (section 7.1)."""
 _MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]{0,60})=(\S*)\Z", re.I)
 _NEEDS_NAME: Final = frozenset(("include", "exists", "ip4", "ip6"))
 _LOOKS_UP: Final = frozenset(("include", "a", "mx", "ptr", "exists"))
@@ -109,21 +114,30 @@ def _domain(check: _Check, domain: str) -> str:
 def _parsed(text: str) -> tuple[list[_Term], str]:
     """The mechanisms of a record, and where it redirects to (section 4.6, 6)."""
     terms: list[_Term] = []
-    redirects: list[str] = []
-    explained = 0
+    given: dict[str, str] = {}
+    if not text.isascii():
+        raise _Broken("a record that is no ASCII")
     for word in text.split(" ")[1:]:
         if not word:
             continue
-        if (other := _MODIFIER.match(word)) is not None:
-            if other[1].lower() == "redirect":
-                redirects.append(other[2])
-            explained += other[1].lower() == "exp"
+        if (other := _MODIFIER.match(word)) is None:
+            terms.append(_term(word))
             continue
-        terms.append(_term(word))
-    if len(redirects) > 1 or explained > 1 or redirects == [""]:
-        raise _Broken("a modifier given twice or without a value")
+        name, value = other[1].lower(), other[2]
+        if name in given and name in ("redirect", "exp"):
+            raise _Broken(f"{name}= is given twice")
+        if name in ("redirect", "exp"):
+            _check_name(value)
+        elif not _MACROS.match(value):
+            raise _Broken(f"{word[:60]!r} is no modifier")
+        given[name] = value
     has_all = any(term.name == "all" for term in terms)
-    return terms, "" if has_all or not redirects else redirects[0]
+    return terms, "" if has_all else given.get("redirect", "")
+
+
+def _check_name(value: str) -> None:
+    if not (value.isprintable() and _MACROS.match(value) and _END.search(value)):
+        raise _Broken(f"{value[:60]!r} is no name of a domain")
 
 
 def _term(word: str) -> _Term:
@@ -138,6 +152,8 @@ def _term(word: str) -> _Term:
     most = 128 if name == "ip6" else 32
     if bad or int(first or 0) > most or int(second or 0) > 128:
         raise _Broken(f"{word[:60]!r} is no mechanism")
+    if value and name not in ("ip4", "ip6"):
+        _check_name(value)
     return _Term(
         _RESULTS[sign or "+"],
         name,

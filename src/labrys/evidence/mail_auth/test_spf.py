@@ -88,7 +88,7 @@ def result(base: str, record: str, address: str, sender: str = "ann@here.example
         ("v=spf1 include:c3.example ~all", "192.0.2.10", "permerror"),
         ("v=spf1 redirect=c1.example", "192.0.2.10", "permerror"),
         ("v=spf1 exp=why.example -all", "192.0.2.10", "fail"),
-        ("v=spf1 future=%{unknown} -all", "192.0.2.10", "fail"),
+        ("v=spf1 future=%{d}/x -all", "192.0.2.10", "fail"),
         ("V=SPF1 IP4:192.0.2.10 -ALL", "192.0.2.10", "pass"),
     ],
 )
@@ -110,6 +110,12 @@ def test_records(base, record, address, wanted):
         "v=spf1 exists:100% -all",
         "v=spf1 redirect=a.example redirect=b.example",
         "v=spf1 redirect=",
+        "v=spf1 exp=%{r}.example -all",
+        "v=spf1 future=%{unknown} -all",
+        "v=spf1 ip4:192.0.2.0/032 -all",
+        "v=spf1 a:192.0.2.1 -all",
+        "v=spf1 a:local -all",
+        "v=spf1 a:gärten.example -all",
     ],
 )
 def test_records_that_cannot_be_read(base, record):

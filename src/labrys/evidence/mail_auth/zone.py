@@ -50,7 +50,7 @@ class Zone:
             if "CNAME" not in entry:
                 break
             name = entry["CNAME"][0].lower().rstrip(".")
-        if self.closed.isdisjoint(_names(name)):
+        if name and self.closed.isdisjoint(_names(name)):
             raise NotGiven(name, kind)
         return []
 
