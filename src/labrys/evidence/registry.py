@@ -84,15 +84,18 @@ def enclosed() -> Format:
     return next(made for made in formats() if made.id == "enclosed_file")
 
 
-def choose(head: bytes, name: str) -> Format | None:
-    """The format that claims `head` most surely; None when none claims it at all."""
+def choose(head: bytes, name: str, *, generic: bool = True) -> Format | None:
+    """The format that claims `head` most surely; None when none claims it at all.
+
+    Without `generic`, those for anything are not asked: they look longest.
+    """
     for made in formats():
         if made.magic and head.startswith(made.magic):
             return made
     best, best_score = None, 0.0
-    # Those for anything come last: they look longest, and need not when another is surer.
+    # Those for anything come last: they need not look when another is surer.
     for made in sorted(formats(), key=lambda made: made.generic):
-        if best_score >= (UNSURE if made.generic else SURE):
+        if best_score >= (UNSURE if made.generic else SURE) or (made.generic and not generic):
             break
         score = made.sniff(head, name)
         if score > best_score:

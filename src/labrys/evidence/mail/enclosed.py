@@ -19,8 +19,11 @@ _OPENED: Final = frozenset(
 )
 _READ_HERE: Final = ("image/", "audio/", "video/", "text/html", "text/calendar", "message/")
 _TOLD: Final = frozenset(("application/pgp-signature", "application/pkcs7-signature"))
-_NO_EVIDENCE: Final = frozenset(("text", "enclosed_file"))
-"""Formats that take anything: a note that is attached is part of the mail."""
+_TABLES: Final = (".csv", ".tsv", ".tab")
+_ANYTHING: Final = "text"
+"""The format of any text: a note that is attached is part of the mail."""
+_HEAD: Final = 2_048
+"""Bytes that are looked at of what is no object of one long line: notes and patches are many."""
 _SMALLEST: Final = 16
 
 
@@ -46,8 +49,12 @@ def _wanted(part: Part, kind: str, content: bytes) -> bool:
         return False
     if not kind and part.kind.startswith(_READ_HERE):
         return False
-    chosen = choose(content[:SNIFF_BYTES], part.name)
-    return chosen is not None and chosen.id not in _NO_EVIDENCE
+    # What is a table shows late: only those that say so are looked at for it.
+    table = "csv" in part.kind or part.name.lower().endswith(_TABLES)
+    nested = content[:64].lstrip()[:1] in (b"{", b"[", b"<")
+    head = content[: SNIFF_BYTES if table or nested else _HEAD]
+    chosen = choose(head, part.name, generic=table)
+    return chosen is not None and chosen.id != _ANYTHING
 
 
 _PERHAPS: Final = frozenset(("application/xml", "application/x-ole-storage"))
