@@ -7,7 +7,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from labrys.evidence.mail import alike, attachments, body, carried, enclosed, links, pdf, pictures
+from labrys.evidence.mail import (
+    alike,
+    attachments,
+    body,
+    carried,
+    enclosed,
+    links,
+    pdf,
+    pictures,
+    tnef,
+)
 from labrys.evidence.mail.charset import text
 from labrys.evidence.mail.dates import moment, zone
 from labrys.evidence.mail.domains import ascii_host, registered
@@ -30,8 +40,6 @@ _LOCKED: Final = {
     "application/pkcs7-mime": "a part in S/MIME: not opened",
     "application/x-pkcs7-mime": "a part in S/MIME: not opened",
     "application/pgp-encrypted": "encrypted with PGP",
-    "application/ms-tnef": "a part in TNEF: not opened",
-    "application/vnd.ms-tnef": "a part in TNEF: not opened",
     "message/partial": "only a piece of a message",
     "message/external-body": "a part that is kept elsewhere",
 }
@@ -46,6 +54,7 @@ class _Budget:
     inside: int = _MOST_INSIDE
     pictures: int = pictures.MOST
     signatures: int = _MOST_SIGNATURES
+    streams: int = tnef.MOST
 
 
 @dataclass(slots=True)
@@ -82,6 +91,8 @@ def _add(context: Context, waiting: _Waiting) -> None:
     headers = message.headers
     uid = records.next_id
     way = hops(headers)
+    budget = context.budget
+    budget.streams -= tnef.open_all(message, min(budget.inside, _MOST_INSIDE), budget.streams)
     parts = message.parts
     if len(parts) > context.budget.parts:
         message.problem(f"more than {MOST_PARTS} parts: the rest is not read")
