@@ -38,7 +38,12 @@ _FOREIGN: Final = {
     b"Rar!\x1a\x07": "a RAR archive",
     b"MSCF\x00\x00\x00\x00": "a Windows cabinet",
     b"\x1f\x9d": "a compress (.Z) file",
+    b"!BDN": "an Outlook mailbox (.pst, .ost)",
 }
+_ADVICE: Final = {
+    "an Outlook mailbox (.pst, .ost)": "export it to mbox (`readpst -o DIR FILE`) and scan that",
+}
+_UNPACK: Final = "unpack it and scan what was in it"
 _EXTENSIONS: Final = {
     "gzip": {".gz": "", ".tgz": ".tar", ".gzip": ""},
     "bzip2": {".bz2": "", ".tbz2": ".tar", ".tbz": ".tar"},
@@ -101,7 +106,8 @@ def _open(item: _Item, spool: Path, account: Account, depth: int) -> Iterator[So
         with item.path.open("rb") as file:
             kind = _kind(file.read(_HEAD))
             if kind in _FOREIGN.values():
-                yield Problem(item.name, 0, f"is {kind}: unpack it and scan what was in it")
+                advice = _ADVICE.get(str(kind), _UNPACK)
+                yield Problem(item.name, 0, f"is {kind}: {advice}")
                 return
             file.seek(0)
             try:

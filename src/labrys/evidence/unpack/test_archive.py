@@ -432,6 +432,8 @@ def test_foreign_archives_are_said_to_be_unread() -> None:
         {},
         {"in": "is a RAR archive: unpack it and scan what was in it"},
     )
+    said = opened(b"!BDN" + bytes(600))[1]["in"]
+    assert said.startswith("is an Outlook mailbox (.pst, .ost): export it to mbox")
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(
