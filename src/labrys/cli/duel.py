@@ -11,8 +11,10 @@ from labrys.cli import shown
 from labrys.cli.stream import opened
 
 if TYPE_CHECKING:
-    from labrys.duel.evasion.fight import Duel
-    from labrys.duel.target import Target
+    from labrys.duel.attacks import Order
+    from labrys.duel.outcome import Outcome
+
+_ALL = "all"
 
 
 class Access(StrEnum):
@@ -35,6 +37,12 @@ def command(
         list[str] | None,
         typer.Argument(metavar="MODEL…", help="Which of labrys' own models; `all` of them."),
     ] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attack", "-a", help="evasion, extraction, inference …, or all; repeatable."
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="A model of your own: LightGBM text, ONNX, or http://127.0.0.1:…")
     ] = "",
@@ -45,10 +53,15 @@ def command(
         Path | None, typer.Option(help="TOML: what an attacker can do to each column.")
     ] = None,
     budget: Annotated[
-        int, typer.Option(min=10, max=10_000, help="Questions that each attack may ask the model.")
-    ] = 300,
+        int | None,
+        typer.Option(
+            min=10,
+            max=10_000,
+            help="Questions: for each attack in evasion (300), in all in extraction (10,000).",
+        ),
+    ] = None,
     attacks: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many attacks to begin with.")
+        int, typer.Option(min=1, max=1000, help="How many attacks evasion begins with.")
     ] = 30,
     access: Annotated[Access, typer.Option(help="What the attacker is told.")] = Access.SCORE,
     most_cost: Annotated[
@@ -67,50 +80,79 @@ def command(
     Nothing leaves this machine, and nothing that is changed is ever run. Exit code 1: interrupted,
     the report is of what was played until then.
     """
-    from functools import partial
-
-    from labrys.duel import history, report
-    from labrys.duel.evasion.fight import Asked, fight
-    from labrys.duel.evasion.search import SEARCHES, Rules
+    from labrys.duel.attacks import ATTACKS, Order
+    from labrys.duel.evasion.search import SEARCHES
 
     unknown = [each for each in search or () if each not in SEARCHES]
     if unknown:
         raise typer.BadParameter(f"no search {unknown[0]!r}; there are {', '.join(SEARCHES)}")
-    asked = Asked(
-        tuple(search or SEARCHES), Rules(budget, access.value, most_cost), seed
-    )  # fmt: skip
-    done: list[tuple[Duel, Duel | None]] = []
-    for made in _targets(names or [], model, data, threat, attacks, seed):
-        duel = fight(made, asked, partial(_note, made.name, quiet))
-        done.append((duel, history.last(duel.target)))
-        if duel.complete:
-            history.keep(duel)
-        else:
-            break
+    kinds = list(ATTACKS) if _ALL in (attack or ()) else list(dict.fromkeys(attack or ["evasion"]))
+    wrong = [each for each in kinds if each not in ATTACKS]
+    if wrong:
+        raise typer.BadParameter(f"no attack {wrong[0]!r}; there are {', '.join(ATTACKS)}, and all")
+    if model and (data is None or names):
+        raise typer.BadParameter("a model of your own takes --data, and no names")
+    orders = [
+        Order(
+            name, model, data, threat, budget, attacks, access.value, most_cost,
+            tuple(search or ()), seed,
+        )
+        for name in ([""] if model else _names(names or []))
+    ]  # fmt: skip
+    done = _played(kinds, orders, quiet=quiet)
+    _written(done, form, out)
+    if not all(each.complete for each, _ in done):
+        raise typer.Exit(1)
+
+
+def _names(given: list[str]) -> list[str]:
+    from labrys.duel import targets
+
+    if not given:
+        raise typer.BadParameter(f"which model? There are {', '.join(targets.names())}, and all")
+    return targets.names() if given == [_ALL] else given
+
+
+def _played(
+    kinds: list[str], orders: "list[Order]", *, quiet: bool
+) -> "list[tuple[Outcome, Outcome | None]]":
+    """What was played, each with the last of its kind; what cannot be played is said."""
+    from dataclasses import replace
+    from functools import partial
+
+    from labrys.duel import history
+    from labrys.duel.attacks import NotPlayed, play
+
+    done: list[tuple[Outcome, Outcome | None]] = []
+    last: NotPlayed | None = None
+    for order in orders:
+        for kind in kinds:
+            told = partial(_note, f"{order.name or order.model}: {kind}", quiet)
+            try:
+                made = play(kind, replace(order, note=told))
+            except NotPlayed as why:
+                sys.stderr.write(shown(f"labrys: not played: {why}\n"))
+                last = why
+                continue
+            done.append((made, history.last(made.attack, made.target)))
+            if not made.complete:
+                return done
+            history.keep(made)
+    if not done and last is not None:
+        raise last
+    return done
+
+
+def _written(done: "list[tuple[Outcome, Outcome | None]]", form: Form, out: Path | None) -> None:
+    from labrys.duel import page, report
+
     with opened(out) as stream:
         if form is Form.JSON:
             stream.write(report.as_json(done))
         else:
-            stream.write(report.as_html(done) if form is Form.HTML else shown(report.as_text(done)))
-    if not all(duel.complete for duel, _ in done):
-        raise typer.Exit(1)
+            stream.write(page.as_html(done) if form is Form.HTML else shown(report.as_text(done)))
 
 
-def _targets(
-    names: list[str], model: str, data: Path | None, threat: Path | None, attacks: int, seed: int
-) -> "list[Target]":
-    from labrys.duel import tabular, targets
-
-    if model:
-        if data is None or threat is None or names:
-            raise typer.BadParameter("a model of your own takes --data and --threat, and no names")
-        return [tabular.target(model, data, tabular.threat(threat), attacks=attacks, seed=seed)]
-    if not names:
-        raise typer.BadParameter(f"which model? There are {', '.join(targets.names())}, and all")
-    wanted = targets.names() if names == ["all"] else names
-    return [targets.target(name, attacks=attacks, seed=seed) for name in wanted]
-
-
-def _note(target: str, quiet: bool, search: str) -> None:
+def _note(target: str, quiet: bool, step: str) -> None:
     if not quiet:
-        sys.stderr.write(shown(f"labrys: {target}: {search}\n"))
+        sys.stderr.write(shown(f"labrys: {target}: {step}\n"))

@@ -1,4 +1,4 @@
-"""Keeps the last duel with each target, so that the next can say what changed since."""
+"""Keeps the last duel of each attack on each model, so that the next can say what changed since."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from labrys.duel.evasion.fight import Duel
+from labrys.duel.outcome import Outcome
 
 _ENOUGH: Final = 0.10
 """A share that moved by less may be chance with the usual number of attacks."""
@@ -18,48 +18,41 @@ def folder() -> Path:
     return Path(home) / "labrys" / "duels"
 
 
-def last(target: str, place: Path | None = None) -> Duel | None:
-    """The last whole duel with a target, None where there is none that can be read."""
+def last(attack: str, target: str, place: Path | None = None) -> Outcome | None:
+    """The last whole duel of that kind with a model, None where there is none that can be read."""
     try:
-        return msgspec.json.decode(_file(target, place).read_bytes(), type=Duel)
+        return msgspec.json.decode(_file(attack, target, place).read_bytes(), type=Outcome)
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def keep(duel: Duel, place: Path | None = None) -> None:
-    """Keep a duel in place of the last one."""
-    path = _file(duel.target, place)
+def keep(outcome: Outcome, place: Path | None = None) -> None:
+    """Keep a duel in place of the last one of its kind."""
+    path = _file(outcome.attack, outcome.target, place)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_bytes(msgspec.json.encode(duel))
+    draft.write_bytes(msgspec.json.encode(outcome))
     draft.replace(path)
 
 
-def compared(before: Duel, after: Duel) -> list[str]:
+def compared(before: Outcome, after: Outcome) -> list[str]:
     """What changed, in sentences; said with care where it may be chance."""
-    if (before.budget, before.access, before.most_cost) != (
-        after.budget,
-        after.access,
-        after.most_cost,
-    ):
+    if before.rules != after.rules:
         return ["the last duel had other rules: not compared"]
-    old = {each.search: each for each in before.rounds}
     told = []
-    for each in after.rounds:
-        was = old.get(each.search)
-        if was is None or not was.attacks or not each.attacks:
+    for name, share in after.figures.items():
+        was = before.figures.get(name)
+        if was is None or abs(share - was) < _ENOUGH:
             continue
-        moved = each.share - was.share
-        if abs(moved) < _ENOUGH:
-            continue
-        apart = each.low > was.high or each.high < was.low
-        sure = "" if apart else " (may be chance)"
-        told.append(
-            f"{each.search}: {was.share:.0%} of attacks won before, {each.share:.0%} now{sure}"
-        )
+        sure = "" if _apart(before.bounds.get(name), after.bounds.get(name)) else " (may be chance)"
+        told.append(f"{name}: {was:.0%} before, {share:.0%} now{sure}")
     return told or ["no clear change since the last duel"]
 
 
-def _file(target: str, place: Path | None) -> Path:
+def _apart(old: tuple[float, float] | None, new: tuple[float, float] | None) -> bool:
+    return bool(old and new and (new[0] > old[1] or new[1] < old[0]))
+
+
+def _file(attack: str, target: str, place: Path | None) -> Path:
     name = "".join(char if char.isalnum() or char in "._-" else "_" for char in target)[:80]
-    return (place or folder()) / f"{name.lstrip('.') or 'model'}.json"
+    return (place or folder()) / f"{attack}-{name}.json"

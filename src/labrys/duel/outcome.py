@@ -15,12 +15,31 @@ class Table(msgspec.Struct, frozen=True):
     rows: tuple[tuple[str, ...], ...]
 
 
+class Curve(msgspec.Struct, frozen=True):
+    """A share (0 to 1) that grows with what the attacker spends; `points` in the order of `across`."""
+
+    title: str
+    across: str
+    points: tuple[tuple[float, float], ...]
+    logarithmic: bool = False
+
+
+class Example(msgspec.Struct, frozen=True):
+    """Something before the attack and after it, as a person reads it."""
+
+    title: str
+    before: str
+    after: str
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """One attack on one model. Whatever comes from evidence may be hostile: reports escape it.
 
-    `rules` says in a sentence what the attacker may do. `figures` are shares between 0 and 1 by name,
-    compared with those of the last duel under the same rules; `sure` is what no attack of this kind
-    can do, and why. `techniques` are ATLAS ids, `risks` BIML ids.
+    `rules` says in a sentence what the attacker may do, and `who` who can do that. `figures` are
+    shares between 0 and 1 by name, compared with those of the last duel under the same rules, each
+    with its 95 % `bounds` where it has some; `headline` names the figure that says most (else the
+    first). `cost` is what winning costs, in words. `sure` is what no attack of this kind can do, and
+    why. `techniques` are ATLAS ids, `risks` BIML ids.
     """
 
     attack: str
@@ -35,3 +54,14 @@ class Outcome(msgspec.Struct, frozen=True):
     risks: tuple[str, ...] = ()
     seconds: float = 0.0
     complete: bool = True
+    bounds: dict[str, tuple[float, float]] = {}
+    headline: str = ""
+    who: str = ""
+    cost: str = ""
+    curves: tuple[Curve, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def chief(self) -> str:
+        """The figure that says most; empty where there is none."""
+        return self.headline if self.headline in self.figures else next(iter(self.figures), "")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labrys.duel import history, report, tabular, targets
+from labrys.duel import fought, report, tabular, targets
 from labrys.duel.evasion.fight import Asked, as_json, fight, wilson
 from labrys.duel.evasion.search import SEARCHES, Rules
 from labrys.duel.target import Change, Oracle, Spent, Target
@@ -100,7 +100,7 @@ def test_an_interrupt_leaves_what_was_played():
     duel = fight(made, Asked(("chance", "steps"), Rules(60)), stop)
     assert [each.search for each in duel.rounds] == ["chance"]
     assert not duel.complete
-    assert "interrupted" in report.as_text([(duel, None)])
+    assert "interrupted" in report.as_text([(fought.outcome(duel), None)])
 
 
 def test_bounds_of_a_share():
@@ -109,44 +109,6 @@ def test_bounds_of_a_share():
     assert low == 0.0
     assert 0.10 < high < 0.13
     assert wilson(30, 30)[1] == 1.0
-
-
-def test_reports_escape_what_they_show(tmp_path):
-    made, _ = target()
-    made = Target(
-        **{f: getattr(made, f) for f in made.__slots__} | {"seeds": ["xxxxxx<script>\x1b[2J"]}
-    )
-    duel = fight(made, Asked(("chance",), Rules(200)), lambda _: None)
-    page = report.as_html([(duel, duel)])
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
-    rows = json.loads(report.as_json([(duel, duel)]))
-    assert rows[0]["rounds"][0]["share"] == 1.0
-    assert rows[0]["since"] == ["no clear change since the last duel"]
-
-
-def test_the_last_duel_is_kept_and_compared(tmp_path):
-    made, _ = target()
-    won = fight(made, Asked(("steps",), Rules(200)), lambda _: None)
-    lost = fight(made, Asked(("steps",), Rules(200, most_cost=0)), lambda _: None)
-    assert history.last("words", tmp_path) is None
-    history.keep(won, tmp_path)
-    assert history.last("words", tmp_path) == won
-    assert history.compared(won, lost) == ["the last duel had other rules: not compared"]
-    better = type(won)(
-        **{**{f: getattr(won, f) for f in won.__struct_fields__}, "rounds": lost.rounds}
-    )
-    assert history.compared(won, better) == [
-        "steps: 100% of attacks won before, 0% now (may be chance)"
-    ]
-    (tmp_path / "words.json").write_text("no json")
-    assert history.last("words", tmp_path) is None
-    history.keep(type(won)(**{**as_plain(won), "target": "../../etc/x"}), tmp_path)
-    assert all(path.parent == tmp_path for path in tmp_path.rglob("*.json"))
-
-
-def as_plain(duel):
-    return {name: getattr(duel, name) for name in duel.__struct_fields__}
 
 
 # ------------------------------------------------------------------------------ a model of one's own

@@ -43,6 +43,7 @@ class Round(msgspec.Struct, frozen=True):
     median_cost: float | None
     changes: dict[str, int]
     examples: tuple[Example, ...]
+    won_after: tuple[int, ...] = ()
 
     @property
     def share(self) -> float:
@@ -124,6 +125,7 @@ def _round(name: str, target: Target, bouts: Sequence[Bout]) -> Round:
         median_cost=median(bout.won.cost for bout in won if bout.won) if won else None,
         changes=dict(changes.most_common(12)),
         examples=tuple(_example(target, bout) for bout in shortest[:_EXAMPLES]),
+        won_after=tuple(sorted(bout.asked for bout in won)),
     )
 
 
