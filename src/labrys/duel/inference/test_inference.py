@@ -172,5 +172,5 @@ def test_no_name_of_the_training_data_can_be_read_in_a_model():
         assert {word for word in words & names if not word.isdigit()} - FEATURES == set(), detector
 
 
-FEATURES = {"consonants", "constraints"}
-"""Words of the trees' own: a number's name, and a setting's."""
+FEATURES = {"attachments", "consonants", "constraints", "importance", "importances", "interaction"}
+"""Words of the trees' own: names of numbers, and of settings."""
