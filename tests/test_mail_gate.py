@@ -98,6 +98,18 @@ def test_bad_usage_is_said(place):
     assert "is no address" in done.err
 
 
+def test_a_client_that_tries_changes_is_told_of_bounded_and_told_no_more_than_asked(place):
+    with serving(place, "--folder", "gate", "--budget", "14", "--labels-only") as gate:
+        words = b"please pay the invoice that we sent you last week to our new account today"
+        answers = [
+            ask(gate, "/check", BAD.replace(b"Pay now.", words + b" x%d" % n)) for n in range(16)
+        ]
+        assert [status for status, _ in answers] == [200] * 14 + [429] * 2
+        assert answers[0][1] == {"action": "quarantine"}
+        assert ask(gate, "/alarms") == (200, [])
+        assert ask(gate, "/health")[1]["refused, over budget"] == 2
+
+
 def test_http_checks_and_takes_reports_that_can_be_exported(place):
     report = (
         b"From: b@example.org\r\nSubject: fwd\r\nMIME-Version: 1.0\r\n"

@@ -12,7 +12,10 @@ from labrys.cli import shown
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from labrys.gate.judge import Judge
+    from labrys.gate.probing import Alarm
 
 app = typer.Typer(help="Judge mail at the gate, and learn from reports.", no_args_is_help=True)
 
@@ -55,6 +58,15 @@ def serve(
     seconds: Annotated[
         float, typer.Option(min=1.0, help="How long judging may take before it counts as failed.")
     ] = 20.0,
+    budget: Annotated[
+        int, typer.Option(min=0, help="Questions a client may ask over HTTP in an hour; 0: any.")
+    ] = 0,
+    labels_only: Annotated[
+        bool, typer.Option("--labels-only", help="Over HTTP say what to do, not how sure and why.")
+    ] = False,
+    proxied: Annotated[
+        bool, typer.Option("--proxied", help="Take who asks from the proxy's X-Forwarded-For.")
+    ] = False,
 ) -> None:
     """Serve a mail server (milter) and an HTTP check until interrupted.
 
@@ -65,7 +77,9 @@ def serve(
     from functools import partial
 
     from labrys.gate.decide import Gate
+    from labrys.gate.http import Terms
     from labrys.gate.policy import read
+    from labrys.gate.probing import Probing
     from labrys.gate.serve import address, run
     from labrys.gate.store import opened
     from labrys.gate.workers import Workers
@@ -81,11 +95,18 @@ def serve(
             gate = Gate(workers, wanted, store, folder, host or socket.gethostname())
             there = f"milter on {at}" + (f", HTTP on {web}" if web else "")
             ready = partial(_note, f"{there}; {_said(wanted.failed)}")
-            asyncio.run(run(gate, at, web, ready))
+            terms = Terms(Probing(budget, partial(_alarmed, gate.seen)), labels_only, proxied)
+            asyncio.run(run(gate, at, web, ready, terms))
         finally:
             workers.close()
     counted = ", ".join(f"{count} {name}" for name, count in sorted(gate.seen.items()) if count)
     sys.stderr.write(f"labrys: ended; {counted or 'no messages'}\n")
+
+
+def _alarmed(seen: "Counter[str]", alarm: "Alarm") -> None:
+    seen["probing alarms"] += 1
+    sys.stderr.write(shown(f"labrys: alarm: {alarm.client}: {alarm.said}\n"))
+    sys.stderr.flush()
 
 
 @app.command("check")

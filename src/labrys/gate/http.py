@@ -3,6 +3,7 @@
     POST /check                     message/rfc822 in the body → judgement and action as JSON
     POST /report?label=spam|ham&by=WHO   a report with the message in it, or an ARF complaint
     GET  /health                    counts since the start
+    GET  /alarms                    who asked as an attacker would
 
 A request is one, then the connection closes: a check costs more than a connection. Sizes and times
 are bounded. Source: RFC 9110, RFC 9112 (of which it takes what such clients send).
@@ -10,6 +11,7 @@ are bounded. Source: RFC 9110, RFC 9112 (of which it takes what such clients sen
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +22,7 @@ from labrys.gate.decide import Gate
 from labrys.gate.judge import LARGEST, Judgement
 from labrys.gate.milter import Envelope
 from labrys.gate.policy import Action
+from labrys.gate.probing import Probing, client_of
 from labrys.gate.reports import messages
 
 _HEAD: Final = 16 << 10
@@ -35,17 +38,30 @@ class _Refused(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms others may ask. `labels_only`: what to do, without how sure and why. `proxied`:
+    the address of who asks is what the proxy in front says."""
+
+    probing: Probing = field(default_factory=Probing)
+    labels_only: bool = False
+    proxied: bool = False
+
+
 class Api:
     """One connection."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, terms: Terms | None = None) -> None:
         self._gate = gate
+        self._terms = terms or Terms()
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
         try:
             async with asyncio.timeout(_SECONDS):
-                status, made = await self._answered(reader)
+                peer = writer.get_extra_info("peername")
+                where = str(peer[0]) if isinstance(peer, tuple) else ""
+                status, made = await self._answered(reader, where)
         except _Refused as refused:
             status, made = refused.status, {"error": str(refused)}
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
@@ -61,26 +77,34 @@ class Api:
             writer.close()
             await writer.wait_closed()
 
-    async def _answered(self, reader: asyncio.StreamReader) -> tuple[HTTPStatus, Any]:
+    async def _answered(self, reader: asyncio.StreamReader, peer: str) -> tuple[HTTPStatus, Any]:
         method, target, fields = await _head(reader)
         asked = urlsplit(target)
         match method, asked.path:
             case "GET", "/health":
                 return HTTPStatus.OK, dict(self._gate.seen)
+            case "GET", "/alarms":
+                return HTTPStatus.OK, [each.plain() for each in self._terms.probing.alarms]
             case "POST", "/check":
-                return HTTPStatus.OK, await self._check(await _body(reader, fields))
+                forwarded = fields.get("x-forwarded-for", "") if self._terms.proxied else ""
+                client = client_of(peer, forwarded)
+                if not self._terms.probing.may_ask(client):
+                    self._gate.seen["refused, over budget"] += 1
+                    raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, "asked enough for this hour")
+                return HTTPStatus.OK, await self._check(await _body(reader, fields), client)
             case "POST", "/report":
                 given = {name: values[0] for name, values in parse_qs(asked.query).items()}
                 return HTTPStatus.OK, await self._report(await _body(reader, fields), given)
-            case _, "/health" | "/check" | "/report":
+            case _, "/health" | "/alarms" | "/check" | "/report":
                 raise _Refused(
                     HTTPStatus.METHOD_NOT_ALLOWED, f"{asked.path} does not take {method}"
                 )
-        raise _Refused(HTTPStatus.NOT_FOUND, "there is /check, /report and /health")
+        raise _Refused(HTTPStatus.NOT_FOUND, "there is /check, /report, /health and /alarms")
 
-    async def _check(self, content: bytes) -> dict[str, Any]:
+    async def _check(self, content: bytes, client: str) -> dict[str, Any]:
         judged, action = await self._gate.decide(content, Envelope())
-        return said(judged, action)
+        self._terms.probing.asked(client, judged)
+        return {"action": str(action)} if self._terms.labels_only else said(judged, action)
 
     async def _report(self, content: bytes, given: dict[str, str]) -> dict[str, Any]:
         found = messages(content)

@@ -14,6 +14,7 @@ from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_auth.dkim import NOT_GIVEN
 from labrys.evidence.records import MULTI, Records, Source
+from labrys.gate.sketch import sketch
 from labrys.scan.coalesce import Coalescer
 
 LARGEST: Final = 32 << 20
@@ -40,7 +41,8 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True):
     """What the gate knows of a message.
 
     `severity` (OCSF `severity_id`, 0 for nothing found) and `confidence` are those of the worst
-    finding; `problems` say what could not be read: then "nothing found" means nothing.
+    finding; `problems` say what could not be read: then "nothing found" means nothing. `runs` is what the
+    message is recognised by among near copies (`gate.sketch`).
     """
 
     digest: str
@@ -52,6 +54,7 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True):
     sender: str = ""
     checked: tuple[str, ...] = ()
     """What DKIM, SPF, DMARC and ARC came to, as RFC 8601 writes it: `spf=pass smtp.mailfrom=…`."""
+    runs: tuple[int, ...] = ()
 
     @property
     def title(self) -> str:
@@ -108,6 +111,7 @@ def _read(digest: str, content: bytes, gathered: Coalescer) -> dict[str, Any]:
             first = batch.slice(0, 1).to_pylist()[0]
             said |= {name: first.get(name) or "" for name in ("subject", "from_address")}
             said["checked"] = _checked(first)
+            said["runs"] = sketch(f"{said['subject']} {first.get('text_visible') or ''}")
             if "problems" in batch.schema.names:
                 cells = batch.column("problems").drop_null().to_pylist()
                 said["problems"] += [each for cell in cells for each in cell.split(MULTI)]
@@ -131,6 +135,7 @@ def _judgement(digest: str, said: dict[str, Any], found: list[dict[str, Any]]) -
         subject=said.get("subject", "")[:_MOST_TEXT],
         sender=said.get("from_address", "")[:_MOST_TEXT],
         checked=said.get("checked", ()),
+        runs=said.get("runs", ()),
     )
 
 

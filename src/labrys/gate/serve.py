@@ -10,8 +10,10 @@ from typing import Final
 
 from labrys.errors import LabrysError
 from labrys.gate.decide import Gate
-from labrys.gate.http import Api
-from labrys.gate.milter import Session
+from labrys.gate.http import Api, Terms
+from labrys.gate.judge import Judgement
+from labrys.gate.milter import Envelope, Session
+from labrys.gate.policy import Action
 
 _MOST_CONNECTIONS: Final = 256
 _LAST_WORDS: Final = 0.1
@@ -92,7 +94,13 @@ class Doors:
         await asyncio.gather(*there, return_exceptions=True)
 
 
-async def run(gate: Gate, milter: Address, http: Address | None, ready: Callable[[], None]) -> None:
+async def run(
+    gate: Gate,
+    milter: Address,
+    http: Address | None,
+    ready: Callable[[], None],
+    terms: Terms | None = None,
+) -> None:
     """Serve until the process is told to end (SIGINT, SIGTERM); `ready` is called when it listens.
 
     Raises LabrysError where it cannot listen.
@@ -103,9 +111,15 @@ async def run(gate: Gate, milter: Address, http: Address | None, ready: Callable
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, ended.set)
-    await doors.open(lambda *pair: Session(gate.decide, gate.host).run(*pair), milter)
+    asked_on = terms or Terms()
+
+    async def decide(content: bytes, envelope: Envelope) -> tuple[Judgement | None, Action]:
+        asked_on.probing.mail()
+        return await gate.decide(content, envelope)
+
+    await doors.open(lambda *pair: Session(decide, gate.host).run(*pair), milter)
     if http is not None:
-        await doors.open(lambda *pair: Api(gate).run(*pair), http)
+        await doors.open(lambda *pair: Api(gate, asked_on).run(*pair), http)
     ready()
     await ended.wait()
     await doors.close(gate)

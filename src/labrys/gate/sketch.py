@@ -1,0 +1,26 @@
+"""What a message is recognised by among near copies: some runs of its letters, always the same ones.
+
+Source: Broder, On the Resemblance and Containment of Documents, 1997.
+"""
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from labrys.model.grams import grams
+
+_KEPT: Final = 256
+_RUN: Final = 5
+_BITS: Final = 40
+_EVERY: Final = 4
+_LONGEST: Final = 16 << 10
+
+
+def sketch(text: str) -> tuple[int, ...]:
+    """Some of the runs of letters of a text, the same ones wherever they occur; empty for hardly any."""
+    found = np.unique(
+        grams(pa.array([text.lower()], pa.string()), (_RUN,), _BITS, longest=_LONGEST).bucket
+    )
+    kept = found[found % _EVERY == 0][:_KEPT]
+    return tuple(kept.tolist()) if len(kept) >= _RUN else ()
