@@ -1,13 +1,15 @@
 """`labrys guard`: which models are in use, whether they are what was signed, and the way back."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from labrys.cli import shown
-from labrys.cli.stream import say
+from labrys.cli.guard_drift import command as drift
+from labrys.cli.stream import opened, say
 
 app = typer.Typer(help="Models: cards, signatures, the way back.", no_args_is_help=True)
 
@@ -38,11 +40,38 @@ def list_(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+app.command("drift")(drift)
+
+
+class Form(StrEnum):
+    """How a card is written."""
+
+    JSON = "json"
+    HTML = "html"
+
+
 @app.command("card")
-def card(detector: Detector) -> None:
+def card(
+    detector: Detector,
+    form: Annotated[Form, typer.Option("--format", "-f", help="How to write it.")] = Form.JSON,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+) -> None:
     """The card of the model that a detector uses: data, licences, figures, how it is fooled."""
     import json
 
+    from labrys.guard.page import as_html
+
+    found = card_of(detector)
+    with opened(out) as stream:
+        if form is Form.HTML:
+            stream.write(as_html(detector, found))
+        else:
+            text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+            stream.write(shown(text) + "\n")
+
+
+def card_of(detector: str) -> dict[str, Any]:
+    """The card of the model that a detector uses; ModelError where it has none."""
     from labrys.errors import ModelError
     from labrys.guard import own
     from labrys.guard.shipped import shipped
@@ -54,7 +83,7 @@ def card(detector: Detector) -> None:
         found = next((each.card for each in shipped() if each.detector == detector), None)
     if found is None:
         raise ModelError(f"{detector!r} has no model; labrys guard list names those that have")
-    say(shown(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)) + "\n")
+    return dict(found)
 
 
 @app.command("key")

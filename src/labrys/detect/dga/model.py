@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from labrys.detect.dga.names import NAMES, Floats, Tables, numbers
 from labrys.errors import ModelError
+from labrys.guard import canary
 from labrys.model import card, forest
 
+ASKED: Final = ("microsoft", "a-quiet-garden", "qx7zk2v9plw4", "kdjfhgkjdfhgtr")
+"""What the model is asked whenever it is loaded (`guard.canary`)."""
 LEVELS: Final = ("unsure", "low", "sure")
 _BATCH: Final = 20_000
 
@@ -45,4 +48,6 @@ def model() -> Model:
     if trees.names != NAMES:
         raise ModelError("dga/model/trees.txt is of other features: install labrys again")
     limits = {name: held.number("thresholds", name) for name in LEVELS}
-    return Model(held.arrays("tables.npz"), trees, limits)
+    made = Model(held.arrays("tables.npz"), trees, limits)
+    canary.check(held.card, held.place, lambda asked: made.margins(pa.array(asked, pa.string())))
+    return made

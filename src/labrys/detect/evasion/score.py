@@ -16,7 +16,15 @@ import pyarrow as pa
 
 from labrys.detect.evasion.features import BUCKETS, grams
 from labrys.errors import ModelError
+from labrys.guard import canary
 
+ASKED: Final = (
+    "vssadmin delete shadows /all /quiet",
+    "ping -n 4 gateway",
+    "powershell -nop -w hidden -enc aQBlAHgA",
+)
+"""What the model is asked whenever it is loaded (`guard.canary`)."""
+FILES: Final = ("weights.npz", "ordinary.txt")
 WORDS: Final = 6
 """So many of a line's strongest words count."""
 MOST: Final = 2.0
@@ -54,8 +62,8 @@ def read(place: Traversable) -> Model:
     """The model in a folder; ModelError where it is missing or not what its card says."""
     try:
         card: dict[str, Any] = json.loads((place / "card.json").read_text("utf-8"))
-        content = (place / "weights.npz").read_bytes()
-        wanted = card["files"]["weights.npz"]["sha256"]
+        files_ = {name: (place / name).read_bytes() for name in FILES}
+        wanted = {name: card["files"][name]["sha256"] for name in FILES}
         thresholds = card["thresholds"]
         unlike, attack = float(thresholds["unlike"]), float(thresholds["attack"])
         version = str(card["version"])
@@ -64,14 +72,18 @@ def read(place: Traversable) -> Model:
             f"{place}: the model of evasions cannot be read ({error!r}); install labrys again, or "
             "make it with `python -m labrys.detect.evasion.train`"
         ) from error
-    if hashlib.sha256(content).hexdigest() != wanted:
-        raise ModelError(
-            f"{place}/weights.npz is not the file that card.json describes; install labrys again"
-        )
-    return Model(_weights(content, str(place)), unlike, attack, version)
+    for name, content in files_.items():
+        if hashlib.sha256(content).hexdigest() != wanted[name]:
+            raise ModelError(
+                f"{place}/{name} is not the file that card.json describes; install labrys again"
+            )
+    made = Model(unpacked(files_["weights.npz"], str(place)), unlike, attack, version)
+    canary.check(card, str(place), lambda asked: scores(pa.array(asked, pa.string()), made.weights))
+    return made
 
 
-def _weights(content: bytes, place: str) -> npt.NDArray[np.float32]:
+def unpacked(content: bytes, place: str) -> npt.NDArray[np.float32]:
+    """The weights in the bytes of `weights.npz`; ModelError where they are none."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             buckets, values = kept["buckets"], kept["values"]

@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from labrys.detect.evasion.canon import Shell, canonical
 from labrys.detect.evasion.features import BUCKETS, SIZES, grams
-from labrys.detect.evasion.score import MOST, WORDS, scores
+from labrys.detect.evasion.score import ASKED, MOST, WORDS, Model, scores, unpacked
 from labrys.detect.evasion.threat import TRAINED, disguised
 from labrys.detect.evasion.train_lines import Template, attacks, filled, ordinary
+from labrys.detect.evasion.watched import columns
+from labrys.guard.canary import canaries
+from labrys.guard.drift import reference
 
 VERSION: Final = "1"
 _SEED: Final = 7
@@ -57,8 +61,9 @@ def main(place: Path) -> None:
     content = packed(weights)
     place.mkdir(parents=True, exist_ok=True)
     (place / "weights.npz").write_bytes(content)
-    (place / "ordinary.txt").write_bytes(ordinary_lines())
-    card = _card(lines, held_out, content)
+    tried = ordinary_lines()
+    (place / "ordinary.txt").write_bytes(tried)
+    card = _card(lines, held_out, content, tried)
     (place / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
@@ -152,8 +157,10 @@ def _held_out(lines: Lines) -> Floats:
     return told
 
 
-def _card(lines: Lines, held_out: Floats, content: bytes) -> dict[str, Any]:
+def _card(lines: Lines, held_out: Floats, content: bytes, tried: bytes) -> dict[str, Any]:
     benign, bad = held_out[~lines.attack], held_out[lines.attack]
+    held = Model(unpacked(content, "the model made here"), 0.0, 0.0, VERSION)
+    ordinary_ = lines.text.filter(pa.array(~lines.attack))
     unlike = round(float(np.quantile(benign, 0.95)), 3)
     attack = round(float(benign.max()), 3)
     return {
@@ -176,7 +183,16 @@ def _card(lines: Lines, held_out: Floats, content: bytes) -> dict[str, Any]:
             "ordinary_above": {"unlike": _above(benign, unlike), "attack": _above(benign, attack)},
             "attack_above": {"unlike": _above(bad, unlike), "attack": _above(bad, attack)},
         },
-        "files": {"weights.npz": {"sha256": _sha256(content), "bytes": len(content)}},
+        "files": {
+            name: {"sha256": _sha256(each), "bytes": len(each)}
+            for name, each in (("ordinary.txt", tried), ("weights.npz", content))
+        },
+        "canaries": canaries(
+            ASKED, lambda asked: scores(pa.array(asked, pa.string()), held.weights)
+        ),
+        "reference": msgspec.to_builtins(
+            reference(columns(ordinary_, held), "made-up ordinary lines, templates of training")
+        ),
     }
 
 

@@ -5,7 +5,7 @@ the trees are monotone in every feature, so adding what an attacker can add neve
 by more than it lowers a text score, and of those only the window's can fall, by dilution.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,7 +21,7 @@ from labrys.detect.mail.features import NAMES, Seen, matrix
 from labrys.detect.mail.letters import folded
 from labrys.detect.mail.text import Words
 from labrys.errors import ModelError
-from labrys.guard import own
+from labrys.guard import canary, own
 from labrys.model.card import Artefact, load
 from labrys.model.forest import Forest
 from labrys.model.forest import read as read_forest
@@ -30,6 +30,12 @@ ID: Final = "mail"
 TEXTS: Final = ("window", "subject", "alternative", "hidden")
 """The text scores: the worst window of what is seen, the subject, the plain text that no program shows,
 and hidden text."""
+ASKED: Final = (
+    "verify your account password now",
+    "see you at lunch on friday",
+    *([float(number % size) for number in range(len(NAMES))] for size in (2, 3, 7)),
+)
+"""What the model is asked whenever it is loaded (`guard.canary`)."""
 LEVELS: Final = ("suspicious", "likely", "sure")
 
 
@@ -52,6 +58,15 @@ class Model:
         """How many of 100 such messages were bad, good and bad being as frequent as in training."""
         made: Floats = 100.0 / (1.0 + np.exp(-np.clip(self.slope * margin + self.offset, -30, 30)))
         return made
+
+    def answers(self, asked: Sequence[str | Sequence[float]]) -> Floats:
+        """What canaries ask: a text what its words weigh, numbers what the trees make of them."""
+        return np.array([self._answer(one) for one in asked])
+
+    def _answer(self, one: str | Sequence[float]) -> float:
+        if not isinstance(one, str):
+            return float(self.forest.raw(np.array([one], np.float64))[0])
+        return float(text.word_weights(text.words(pa.array([one])), self.weights).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,7 @@ def read(artefact: Artefact) -> Model:
         raise ModelError(f"{place}/trees.txt is of other features; train it anew")
     if not np.isfinite(weights).all() or (coefficients < 0).any():
         raise ModelError(f"{place} holds weights that are none; train it anew")
-    return Model(
+    made = Model(
         weights,
         coefficients,
         artefact.number("text", "intercept"),
@@ -99,6 +114,8 @@ def read(artefact: Artefact) -> Model:
         artefact.number("calibration", "offset"),
         str(artefact.card.get("version", "1")),
     )
+    canary.check(artefact.card, place, made.answers)
+    return made
 
 
 def scores(seen: Seen, made: Model) -> Scores:

@@ -1,5 +1,6 @@
 """How much URLs look like phishing, as log odds: `scores(urls)`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -8,12 +9,30 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from labrys.detect.url.features import FEATURES, NAMES, USED, Floats, Tables, judged, numbers
+from labrys.detect.url.features import (
+    BITS,
+    FEATURES,
+    NAMES,
+    PATH_SIZES,
+    USED,
+    Floats,
+    Tables,
+    judged,
+    numbers,
+)
 from labrys.detect.url.parts import parts
 from labrys.detect.url.unwrap import unwrapped
 from labrys.errors import ModelError
+from labrys.guard import canary
 from labrys.model import card, forest
+from labrys.model.grams import grams
 
+ASKED: Final = (
+    "login.example-office365.top/verify",
+    "www.example.org/about",
+    *([float(number % size) for number in range(int(USED.sum()))] for size in (2, 3, 7)),
+)
+"""What the model is asked whenever it is loaded (`guard.canary`)."""
 NOTHING: Final = -20.0
 """What a URL gets that says nothing: no web address, a local one, a brand's own, a wrapped one."""
 LEVELS: Final = ("unsure", "slight", "low", "sure")
@@ -40,6 +59,19 @@ class Model:
                 part[chosen] = self.trees.raw(seen[chosen])
         return made
 
+    def answers(self, asked: Sequence[str | Sequence[float]]) -> Floats:
+        """What canaries ask: a text what its letter runs weigh, numbers what the trees make of them.
+
+        Whole links would load the list of registries, which costs more than the model.
+        """
+        return np.array([self._answer(one) for one in asked])
+
+    def _answer(self, one: str | Sequence[float]) -> float:
+        if not isinstance(one, str):
+            return float(self.trees.raw(np.array([one], np.float64))[0])
+        found = grams(pa.array([one], pa.string()), PATH_SIZES, BITS)
+        return float(sum(found.total(self.tables[name])[0] for name in ("host", "path")))
+
     def reasons(self, url: str) -> list[tuple[str, float, float]]:
         """What makes a URL look like phishing: feature, its value, and its part in the log odds."""
         seen = numbers(parts(unwrapped(pa.array([url]))), self.tables)[:, USED]
@@ -59,7 +91,9 @@ def model() -> Model:
     if trees.names != tuple(name for name, use in zip(NAMES, USED, strict=True) if use):
         raise ModelError("url/model/trees.txt is of other features: install labrys again")
     limits = {name: held.number("thresholds", name) for name in LEVELS}
-    return Model(held.arrays("tables.npz"), trees, limits)
+    made = Model(held.arrays("tables.npz"), trees, limits)
+    canary.check(held.card, held.place, made.answers)
+    return made
 
 
 def scores(urls: pa.Array) -> Floats:

@@ -1,0 +1,99 @@
+"""Writes into the cards of dga, mail and url what they were made for, and canaries.
+
+`python scripts/references.py DATA`, after a model was trained: `reference` is of ordinary things of the
+training data (a bounded number of each source), `canaries` of what the detectors ask. The card of
+evasion gets both from its own training.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from labrys.guard.canary import canaries
+from labrys.guard.drift import Reference, reference
+
+_EACH: Final = 5_000
+_MAILS: Final = 500
+_CORPORA: Final = ("spamassassin", "list_nvdimm", "list_usrp", "modern_lists", "enron", "postmark")
+
+
+def main(data: Path) -> None:
+    """Change the three cards."""
+    from labrys.detect.dga.model import ASKED as names
+    from labrys.detect.dga.model import model as dga
+    from labrys.detect.mail.score import ASKED as texts
+    from labrys.detect.mail.score import model as mail
+    from labrys.detect.url.score import ASKED as links
+    from labrys.detect.url.score import model as url
+
+    _write("dga", _dga(data), names, lambda asked: dga().margins(pa.array(asked, pa.string())))
+    _write("url", _url(data), links, lambda asked: url().answers(asked))
+    _write("mail", _mail(data), texts, lambda asked: mail().answers(asked))
+
+
+def _dga(data: Path) -> Reference:
+    from labrys.detect.dga.train import load
+    from labrys.detect.dga.watched import columns
+
+    ordinary, _ = load(data)
+    chosen = [
+        label
+        for source in sorted(set(ordinary.group))
+        for label in _some(ordinary.label[ordinary.group == source].tolist())
+    ]
+    return reference(columns(pa.array(chosen, pa.string())), "ordinary names of training")
+
+
+def _url(data: Path) -> Reference:
+    from labrys.detect.url.features import judged
+    from labrys.detect.url.parts import parts
+    from labrys.detect.url.train import MAIL, load
+    from labrys.detect.url.unwrap import unwrapped
+    from labrys.detect.url.watched import columns
+
+    found = load(data)
+    mail = [url for source, urls in found.items() if source.startswith(MAIL) for url in _some(urls)]
+    held = pa.array(mail, pa.string())
+    held = held.filter(pa.array(judged(parts(unwrapped(held)))))
+    return reference(columns(held), "links of ordinary mail of training")
+
+
+def _mail(data: Path) -> Reference:
+    from labrys.detect.mail.train_corpora import samples
+    from labrys.detect.mail.train_rows import rows
+    from labrys.detect.mail.watched import columns
+
+    chosen = [one for name in _CORPORA for one in islice(_good(samples(data, (name,))), _MAILS)]
+    return reference(columns(rows(chosen)), "ordinary mail of training, near copies out")
+
+
+def _good(found: Any) -> Any:
+    return (one for one in found if not one.bad)
+
+
+def _some(values: Sequence[str]) -> list[str]:
+    draw = np.random.default_rng(1)
+    return [values[at] for at in sorted(draw.permutation(len(values))[:_EACH].tolist())]
+
+
+def _write(
+    detector: str, made: Reference, asked: Sequence[Any], answer: Callable[[Sequence[Any]], Any]
+) -> None:
+    path = Path("src/labrys/detect") / detector / "model" / "card.json"
+    card = json.loads(path.read_text("utf-8"))
+    card["reference"] = msgspec.to_builtins(made)
+    card["canaries"] = canaries(list(asked), answer)
+    text = json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", "utf-8")
+    print(f"{detector}: {made.rows} things, {len(made.numbers)} numbers")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
