@@ -44,11 +44,13 @@ def _dga(data: Path) -> Reference:
 
     ordinary, _ = load(data)
     chosen = [
-        label
+        (label, source)
         for source in sorted(set(ordinary.group))
         for label in _some(ordinary.label[ordinary.group == source].tolist())
     ]
-    return reference(columns(pa.array(chosen, pa.string())), "ordinary names of training")
+    held = pa.array([label for label, _ in chosen], pa.string())
+    groups = [source for _, source in chosen]
+    return reference(columns(held), "ordinary names of training", groups)
 
 
 def _url(data: Path) -> Reference:
@@ -59,10 +61,17 @@ def _url(data: Path) -> Reference:
     from labrys.detect.url.watched import columns
 
     found = load(data)
-    mail = [url for source, urls in found.items() if source.startswith(MAIL) for url in _some(urls)]
-    held = pa.array(mail, pa.string())
-    held = held.filter(pa.array(judged(parts(unwrapped(held)))))
-    return reference(columns(held), "links of ordinary mail of training")
+    mail = [
+        (url, source)
+        for source, urls in found.items()
+        if source.startswith(MAIL)
+        for url in _some(urls)
+    ]
+    held = pa.array([url for url, _ in mail], pa.string())
+    chosen = judged(parts(unwrapped(held)))
+    groups = [source for (_, source), taken in zip(mail, chosen, strict=True) if taken]
+    kept = held.filter(pa.array(chosen))
+    return reference(columns(kept), "links of ordinary mail of training", groups)
 
 
 def _mail(data: Path) -> Reference:
@@ -71,7 +80,9 @@ def _mail(data: Path) -> Reference:
     from labrys.detect.mail.watched import columns
 
     chosen = [one for name in _CORPORA for one in islice(_good(samples(data, (name,))), _MAILS)]
-    return reference(columns(rows(chosen)), "ordinary mail of training, near copies out")
+    table = rows(chosen)
+    groups = table["source"].to_pylist()
+    return reference(columns(table), "ordinary mail of training, near copies out", groups)
 
 
 def _good(found: Any) -> Any:

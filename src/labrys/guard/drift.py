@@ -3,10 +3,11 @@
 A card's `reference` holds for each number (features, and the score) where tenths of the things it was
 made from lay. PSI (population stability index; Siddiqi, Credit Risk Scorecards, 2006) adds up how far
 shares moved, KS (Kolmogorov 1933, Smirnov 1948) is the greatest difference of the cumulated shares at
-the same edges. By custom a PSI below 0.1 is steady, above 0.25 a change.
+the same edges. By custom a PSI below 0.1 is steady, above 0.25 a change; here also no further than the sources
+of the reference themselves are from each other counts as steady, or all mail would be a change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -25,14 +26,20 @@ _MOVED: Final = 0.1
 _DRIFTED: Final = 0.25
 _SURE: Final = 1.95
 """KS of two samples of one distribution is below this over the root of their sizes in 999 of 1,000."""
+_FURTHER: Final = 1.5
+"""So many times further than any source of the reference is from the whole."""
 _MANY: Final = 1 / 3
 
 
 class Histogram(msgspec.Struct, frozen=True):
-    """Shares of values up to the first edge, between each two, and above the last."""
+    """Shares of values up to the first edge, between each two, and above the last.
+
+    `apart` is the PSI of that source of the reference which differs most from the whole.
+    """
 
     edges: tuple[float, ...]
     shares: tuple[float, ...]
+    apart: float = 0.0
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -61,10 +68,24 @@ class Drift(msgspec.Struct, frozen=True):
     alarm: bool
 
 
-def reference(columns: Mapping[str, Floats], source: str) -> Reference:
-    """The reference of things: a column of each number, in the same order."""
+def reference(
+    columns: Mapping[str, Floats], source: str, groups: Sequence[str] | None = None
+) -> Reference:
+    """The reference of things: a column of each number, in the same order; `groups` says for each
+    thing which source it is of."""
     rows = max((len(each) for each in columns.values()), default=0)
-    return Reference(source, rows, {name: _histogram(each) for name, each in columns.items()})
+    numbers = {name: _histogram(each) for name, each in columns.items()}
+    if groups is not None:
+        of = np.array(groups, object)
+        each_of = [of == one for one in dict.fromkeys(groups)]
+        for name, whole in numbers.items():
+            apart = [
+                _moved(name, whole, columns[name][mine], rows).psi
+                for mine in each_of
+                if mine.sum() >= LEAST
+            ]
+            numbers[name] = msgspec.structs.replace(whole, apart=max(apart, default=0.0))
+    return Reference(source, rows, numbers)
 
 
 def of_card(card: Mapping[str, Any], place: str) -> Reference:
@@ -119,13 +140,13 @@ def _moved(name: str, known: Histogram, values: Floats, rows: int) -> Moved:
     one, other = np.maximum(before, least), np.maximum(after, least)
     psi = float(((other - one) * np.log(other / one)).sum())
     ks = float(np.abs(np.cumsum(before - after)).max())
-    return Moved(name, round(psi, 4), round(ks, 4), _state(psi, ks, len(kept), rows))
+    return Moved(name, round(psi, 4), round(ks, 4), _state(psi, ks, len(kept), rows, known.apart))
 
 
-def _state(psi: float, ks: float, now: int, then: int) -> State:
+def _state(psi: float, ks: float, now: int, then: int, apart: float) -> State:
     if now < LEAST:
         return "too few"
     by_chance = ks < _SURE * float(np.sqrt(1 / now + 1 / max(then, 1)))
-    if psi < _MOVED or by_chance:
+    if psi < max(_MOVED, apart) or by_chance:
         return "steady"
-    return "drifted" if psi >= _DRIFTED else "moved"
+    return "drifted" if psi >= max(_DRIFTED, _FURTHER * apart) else "moved"

@@ -40,6 +40,17 @@ def test_psi_and_ks_are_those_of_their_definitions():
     assert one.ks == pytest.approx(0.25)
 
 
+def test_no_further_than_its_own_sources_are_apart_is_no_drift():
+    parts = [columns(2000, seed, shift) for seed, shift in ((1, 0.0), (2, 1.2))]
+    whole = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
+    groups = ["one"] * 2000 + ["other"] * 2000
+    now = columns(2000, 3, shift=1.2)
+    assert drift.compared(drift.reference(whole, "made"), now, "x").alarm
+    known = drift.reference(whole, "made", groups)
+    assert not drift.compared(known, now, "x").alarm
+    assert drift.compared(known, columns(2000, 4, shift=4.0), "x").alarm
+
+
 def test_of_few_things_nothing_is_said_and_small_moves_may_be_chance():
     known = drift.reference(columns(5000, 1), "made")
     few = drift.compared(known, columns(100, 2, shift=3.0), "few")
