@@ -103,7 +103,7 @@ def _write(
     card["canaries"] = canaries(list(asked), answer)
     text = json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False)
     path.write_text(text + "\n", "utf-8")
-    print(f"{detector}: {made.rows} things, {len(made.numbers)} numbers")
+    sys.stdout.write(f"{detector}: {made.rows} things, {len(made.numbers)} numbers\n")
 
 
 if __name__ == "__main__":

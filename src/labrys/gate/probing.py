@@ -22,11 +22,11 @@ HOUR: Final = 3_600.0
 _CLIENTS: Final = 256
 _FAMILIES: Final = 16
 _MOST_COPIES: Final = 256
-_LIKE: Final = 0.5
+_LIKE: Final = 0.35
 """Of the runs of the shorter message so many are in the other: near copies."""
-_COPIES: Final = 12
-_GRADES: Final = 4
-_DETECTED: Final = 0.25
+_COPIES: Final = 8
+_GRADES: Final = 3
+_DETECTED: Final = 0.5
 _FLOOD: Final = 500
 _TIMES: Final = 3.0
 _FLOW: Final = 50
