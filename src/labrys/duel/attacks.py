@@ -14,7 +14,7 @@ from labrys.duel.target import Access
 from labrys.errors import LabrysError
 
 ATTACKS: Final = {
-    "evasion": "labrys.duel.fought",
+    "evasion": "labrys.duel.evasion.play",
     "extraction": "labrys.duel.extraction.play",
     "inference": "labrys.duel.inference.play",
 }

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labrys.duel import fought, report, tabular, targets
+from labrys.duel import report, tabular, targets
 from labrys.duel.evasion.fight import Asked, as_json, fight, wilson
+from labrys.duel.evasion.play import outcome
 from labrys.duel.evasion.search import SEARCHES, Rules
 from labrys.duel.target import Change, Oracle, Spent, Target
 from labrys.errors import LabrysError, ModelError
@@ -100,7 +101,7 @@ def test_an_interrupt_leaves_what_was_played():
     duel = fight(made, Asked(("chance", "steps"), Rules(60)), stop)
     assert [each.search for each in duel.rounds] == ["chance"]
     assert not duel.complete
-    assert "interrupted" in report.as_text([(fought.outcome(duel), None)])
+    assert "interrupted" in report.as_text([(outcome(duel), None)])
 
 
 def test_bounds_of_a_share():

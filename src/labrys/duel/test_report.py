@@ -12,8 +12,8 @@ import yaml
 
 from labrys.duel import attacks, history, page, report, targets, taxonomy
 from labrys.duel.evasion.fight import Asked, fight
+from labrys.duel.evasion.play import outcome
 from labrys.duel.evasion.search import SEARCHES, Rules
-from labrys.duel.fought import outcome
 from labrys.duel.outcome import Curve, Example, Outcome, Table
 from labrys.duel.test_duel import target
 from labrys.errors import LabrysError
