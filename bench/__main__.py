@@ -37,6 +37,7 @@ NAMES: Final = (
 OWN: Final = {
     "detect": "bench.detect.main",
     "evasion": "bench.evasion.main",
+    "injection": "bench.injection",
     "mail": "bench.mail",
     "mail_relation": "bench.mail_relation",
     "names": "bench.names.main",

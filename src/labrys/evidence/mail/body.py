@@ -21,6 +21,8 @@ _ZERO_WIDTH: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2060-\u2064\u2066-\u206f"
     "\u202a-\u202e\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e007f]"
 )
+_TAGGED: Final = re.compile("[\U000e0020-\U000e007e]{8,}")
+"""Tag characters as letters; flags of regions have fewer (Unicode Technical Standard 51)."""
 _BIDI: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _TAG: Final = re.compile(r"<[^<>]{1,200}>")
 
@@ -163,10 +165,19 @@ def _plain(said: str, gathered: _Gathered) -> None:
         gathered.seen += links.of_text(quoted, quoted=True)
 
 
+def _untag(visible: str, gathered: _Gathered) -> None:
+    """Text in tag characters, which nobody sees and assistants read, is hidden text."""
+    runs = _TAGGED.findall(visible)
+    if runs:
+        gathered.hidden += ["".join(chr(ord(char) - 0xE0000) for char in run) for run in runs]
+        gathered.hidden_by["tag characters"] = None
+
+
 def _body(gathered: _Gathered) -> Body:
     visible = "\n".join(one for one in gathered.visible if one)
     zero_width = bidi = 0
     if not visible.isascii():
+        _untag(visible, gathered)
         visible, zero_width = _ZERO_WIDTH.subn("", visible)
         if zero_width:
             bidi = len(_BIDI.findall("\n".join(gathered.visible)))

@@ -1,0 +1,1 @@
+"""Text that tries to instruct the assistants that will read it."""

@@ -1,0 +1,154 @@
+"""Undoes what hides words from a reader of letters: other readings of a text, and what was undone.
+
+Sources: RFC 4648 (base64, hex), RFC 3986 (percent), HTML Standard (references), Unicode 16 chapter
+23.9 (tags), Unicode Technical Standard 39 (look-alikes; those are folded for every text).
+"""
+
+import base64
+import binascii
+import codecs
+import html
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LONGEST: Final = 1 << 16
+"""So much of a text is read: characters."""
+_MOST_BLOBS: Final = 32
+_DEEP: Final = 2
+"""A reading may hide another one."""
+_LEAST: Final = 12
+
+_TAGS: Final = re.compile("[\U000e0020-\U000e007e]{4,}")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{20,}(?:\s{1,2}[A-Za-z0-9+/_-]{20,})*={0,2}")
+_HEX: Final = re.compile(r"(?:\\x|0x|%)?[0-9A-Fa-f]{2}(?:[ :,]?(?:\\x|0x)?[0-9A-Fa-f]{2}){14,}")
+_SPACED: Final = re.compile(r"(?<!\w)(?:\w[ ._*\u00b7-]{1,4}){5,}\w(?!\w)")
+_PAUSE: Final = re.compile(r"[ ._*\u00b7-]{2,}")
+_LEET: Final = str.maketrans("013457@$!|+", "oleastasiit")
+_LEET_WORD: Final = re.compile(r"[^\s.,;:?]*[0-9@$!|+][^\s.,;:?]*")
+_STEMS: Final = (
+    "ignore", "instruction", "previous", "prompt", "system", "assistant", "reveal", "disregard",
+    "response", "answer", "forward",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Another reading of the text with the number `row`; `how` names what was undone."""
+
+    row: int
+    text: str
+    how: str
+
+
+def bounded(texts: pa.Array) -> pa.Array:
+    """Texts without nulls and of bounded length."""
+    return pc.utf8_slice_codeunits(pc.fill_null(texts.cast(pa.string()), ""), 0, LONGEST)
+
+
+def readings(texts: pa.Array) -> Iterator[Reading]:
+    """Other readings of `texts` (no nulls), each by one way; only what looks hidden is touched."""
+    for how, way in WAYS.items():
+        hit = pc.match_substring_regex(texts, way.look, ignore_case=way.any_case)
+        rows = np.flatnonzero(np.asarray(hit.to_numpy(zero_copy_only=False), bool))
+        for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+            for made in _deeper(text, way.read):
+                yield Reading(row, made, how)
+
+
+def _deeper(text: str, read: Callable[[str], str]) -> Iterator[str]:
+    for _ in range(_DEEP):
+        made = read(text)[:LONGEST]
+        if len(made) < _LEAST or made == text:
+            return
+        yield made
+        text = made
+
+
+def _tags(text: str) -> str:
+    runs = _TAGS.findall(text)[:_MOST_BLOBS]
+    return "\n".join("".join(chr(ord(char) - 0xE0000) for char in run) for run in runs)
+
+
+def _base64(text: str) -> str:
+    return "\n".join(filter(None, map(_unpacked, _BASE64.findall(text)[:_MOST_BLOBS])))
+
+
+def _unpacked(blob: str) -> str:
+    """The text in base64; empty where it is none."""
+    bare = "".join(blob.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    bare = bare[: len(bare) - (len(bare) % 4 == 1)]
+    try:
+        return _prose(base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _hex(text: str) -> str:
+    found = (re.sub(r"\\x|0x|[ :,%]", "", run) for run in _HEX.findall(text)[:_MOST_BLOBS])
+    return "\n".join(filter(None, (_prose(bytes.fromhex(run[: len(run) & ~1])) for run in found)))
+
+
+def _prose(data: bytes) -> str:
+    """Bytes as text where they are text of several words, else nothing."""
+    for code in ("utf-8", "utf-16-le"):
+        try:
+            made = data.decode(code)
+        except UnicodeDecodeError:
+            continue
+        if made.count(" ") >= 2 and all(char.isprintable() or char.isspace() for char in made):
+            return made
+    return ""
+
+
+def _spaced(text: str) -> str:
+    """Words whose letters stand apart; where more than one sign parts the words they stay apart."""
+    return _SPACED.sub(lambda found: _closed(found[0]), text)
+
+
+def _closed(run: str) -> str:
+    return " ".join(re.sub(r"[ ._*\u00b7-]", "", word) for word in _PAUSE.split(run))
+
+
+def _leet(text: str) -> str:
+    return _LEET_WORD.sub(lambda found: _letters(found[0]), text)
+
+
+def _letters(word: str) -> str:
+    return word.translate(_LEET) if any(char.isalpha() for char in word) else word
+
+
+def _rot13(text: str) -> str:
+    return codecs.encode(text, "rot13")
+
+
+def _backwards(text: str) -> str:
+    return "\n".join(line[::-1] for line in text.split("\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """`look` finds texts (RE2) that may be hidden so; `read` undoes it, what it cannot read is ""."""
+
+    look: str
+    read: Callable[[str], str]
+    any_case: bool = False
+
+
+WAYS: Final[Mapping[str, Way]] = {
+    "Unicode tags": Way("[\U000e0020-\U000e007e]{4}", _tags),
+    "base64": Way(r"(?:^|[^A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}", _base64),
+    "hex": Way(r"[0-9A-Fa-f]{2}(?:[ :,]?(?:\\x|0x)?[0-9A-Fa-f]{2}){14}", _hex),
+    "percent": Way(r"%[0-9A-Fa-f]{2}|[A-Za-z]\+[A-Za-z]+\+[A-Za-z]", unquote_plus),
+    "character references": Way(r"&(?:#x?[0-9A-Fa-f]{2,6}|[a-z]{2,6});", html.unescape),
+    "letters apart": Way(r"(?:^|\W)(?:\w[ ._*-]{1,4}){5}", _spaced),
+    "leetspeak": Way(r"(?:[A-Za-z][013457@$!|+]+[A-Za-z].{0,40}?){3}", _leet),
+    "rot13": Way("|".join(codecs.encode(stem, "rot13") for stem in _STEMS), _rot13, any_case=True),
+    "written backwards": Way("|".join(stem[::-1] for stem in _STEMS), _backwards, any_case=True),
+}

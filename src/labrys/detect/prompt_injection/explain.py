@@ -1,0 +1,127 @@
+"""Says what a text tries to have an assistant do, where it stands, and how it was hidden."""
+
+import re
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from labrys.detect.prompt_injection.canon import bounded
+from labrys.detect.prompt_injection.places import Place
+from labrys.detect.prompt_injection.score import HEADS, Model, scores
+from labrys.detect.prompt_injection.seen import Said
+from labrys.ocsf.schema import Severity
+
+ID: Final = "prompt_injection"
+VERSION: Final = "1"
+_LONGEST: Final = 300
+_MOST_SENTENCES: Final = 400
+_SENTENCE: Final = re.compile(r"[^.!?\n\u3002\uff01\uff1f]+[.!?\u3002\uff01\uff1f]*")
+_TITLES: Final = {
+    "command": "Text that attacks the rules of an AI assistant",
+    "steer": "Text that gives orders to an AI assistant",
+    "task": "Text that asks something of an AI assistant",
+}
+_ATLAS: Final = {
+    "AML.T0051.000": "LLM Prompt Injection: Direct",
+    "AML.T0051.001": "LLM Prompt Injection: Indirect",
+    "AML.T0054": "LLM Jailbreak",
+    "AML.T0068": "LLM Prompt Obfuscation",
+    "AML.T0086": "Exfiltration via AI Agent Tool Invocation",
+}
+"""MITRE ATLAS 5.6.0."""
+_OUT: Final = re.compile(
+    r"(?i)\b(?:send|forward|upload|post|transmit|exfiltrate|sende|schicke|leite|envoie|transf[eè]re|"
+    r"env[ií]a|reenv[ií]a|invia|inoltra|envie|encaminhe|stuur)\b.{0,200}?(?:https?:|www\.|@)"
+)
+_HIDING: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
+_ADVICE: Final = (
+    "Keep it from assistants: take the record out of what they index or summarise. Look whether one has "
+    "read it already, and what it answered, sent or called since; give assistants no tools there that "
+    "act without being asked."
+)
+
+
+def finding(said: list[Said], place: Place, held: Model) -> dict[str, Any] | None:
+    """What is said of a record with these texts, the strongest first; None where it is nothing."""
+    order = sorted(said, key=lambda one: -one.above(held, "unsure", tasks=place.tasks)[1])
+    first = order[0]
+    head, factor = first.above(held, "unsure", tasks=place.tasks)
+    if not head:
+        return None
+    sure = any(one.above(held, "likely", tasks=False)[0] for one in order)
+    concealed = bool(first.how) or first.column == "text_hidden"
+    severity = _severity(head, sure=sure, concealed=concealed)
+    atlas = _atlas(first, head, place)
+    quote = quoted(first.reading, head, held)
+    reasons = [_reason(first.place, quote, first.score[HEADS.index(head)])]
+    reasons += [_reason(f"undone: {way}", first.text, 1.0) for way in _undone(first)]
+    reasons += [
+        _reason(one.place, quoted(one.reading, head, held), one.score[HEADS.index(head)])
+        for one in order[1:4]
+    ]
+    reasons += [_reason("ATLAS", f"{uid} {_ATLAS[uid]}", 0.0) for uid in atlas]
+    where = f", {first.place}" if concealed else ""
+    return {
+        "detector": ID,
+        "version": VERSION,
+        "rule_uid": f"{ID}.{head}",
+        "title": f"{'' if sure else 'Suspicious: '}{_TITLES[head]}{where}",
+        "author": "labrys",
+        "severity_id": int(severity),
+        "confidence": _confidence(factor, sure=sure),
+        "techniques": [*atlas, *place.techniques, *(["T1027"] if first.how else [])],
+        "tactics": list(place.tactics),
+        "reasons": reasons,
+        "advice": _ADVICE,
+    }
+
+
+def _severity(head: str, *, sure: bool, concealed: bool) -> Severity:
+    """A request is little; what is sure and hidden from people besides is meant."""
+    if head == "task" and not sure:
+        return Severity.LOW if concealed else Severity.INFORMATIONAL
+    if sure:
+        return Severity.HIGH if concealed else Severity.MEDIUM
+    return Severity.MEDIUM if concealed and head == "command" else Severity.LOW
+
+
+def _confidence(factor: float, *, sure: bool) -> int:
+    return int(np.clip(round(25 + 25 * factor), 30, 95 if sure else 60))
+
+
+def _atlas(said: Said, head: str, place: Place) -> list[str]:
+    """Indirect wherever records are read: direct only to who types it. Jailbreaks, hiding, and what
+    sends data away have ids of their own."""
+    made = ["AML.T0051.001" if place.tasks or head != "command" else "AML.T0051.000"]
+    made += ["AML.T0054"] if head == "command" else []
+    made += ["AML.T0068"] if _undone(said) else []
+    return made + (["AML.T0086"] if _OUT.search(said.reading) else [])
+
+
+def _undone(said: Said) -> list[str]:
+    """The ways of hiding that were undone."""
+    made = [said.how] if said.how else []
+    made += ["look-alike letters"] if said.disguised else []
+    made += ["unseen characters"] if _HIDING.search(said.text) and not said.how else []
+    return made
+
+
+def quoted(text: str, head: str, held: Model) -> str:
+    """The sentence of a text that speaks most to an assistant."""
+    sentences = [each.strip() for each in _SENTENCE.findall(text)[:_MOST_SENTENCES]]
+    sentences = [each for each in sentences if each]
+    if not sentences:
+        return shown(text)
+    value, _ = scores(bounded(pa.array(sentences, pa.string())), held)
+    return shown(sentences[int(np.argmax(value[:, HEADS.index(head)]))])
+
+
+def shown(text: str) -> str:
+    """A text on one line, cut where it is long, without what cannot be seen."""
+    line = " ".join(_HIDING.sub("", text).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def _reason(feature: str, value: str, weight: float) -> dict[str, Any]:
+    return {"feature": feature, "value": shown(value), "weight": round(weight, 3)}

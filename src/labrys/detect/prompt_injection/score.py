@@ -1,0 +1,294 @@
+"""How much a text speaks to an assistant: the best of all runs of its words, so that added text
+never lowers a score.
+
+Every word has a value; every pair of neighbours, of words with one between them, and of known words
+with only unknown ones between them has one too. A run of words that begins with a known one scores
+the sum of the values wholly inside it; a text scores its best run (after Bentley 1984), for each head.
+Text in front of a run or behind it leaves the run as it is.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labrys.detect.mail.letters import folded
+from labrys.detect.mail.text import Words, words
+from labrys.errors import ModelError
+from labrys.model.card import load
+
+HEADS: Final = ("command", "steer", "task")
+"""What a run may be: an attack on an assistant's rules, an order about its answer or its tools, a
+request that one would ask of an assistant."""
+BITS: Final = 20
+LONGEST_RUN: Final = 32
+"""Words: longer runs would only repeat themselves."""
+_FAR: Final = 1e7
+"""Further than any run of one text can score."""
+_AT_ONCE: Final = 4 << 20
+"""Bytes of text that are scored at once; each text counts for a thousand more."""
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_KINDS: Final = (
+    np.uint64(0x2545F4914F6CDD1D), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB),
+    np.uint64(0xD6E8FEB86659FD93), np.uint64(0x8CB92BA72F3D8DD7),
+)  # fmt: skip
+_SKIP: Final = np.uint64(0xA0761D6478BD642F)
+_MARKS: Final = (
+    (r"<\|[^|<>]{0,40}\|>|\[/?INST\]|<</?SYS>>|</s>", " zdelim "),
+    (r"(?i)</?(?:system|instructions?|prompt|context|user|assistant|data|document|email)\b[^<>]{0,40}>", " ztag "),
+    (r"(?im)^[\W_]{0,12}(system|assistant|user|human|developer|ai)[\W_]{0,8}:", " zrole $1 "),
+    (r"(?m)(?:^|\s)[#=*~-]{3,}(?:\s|$)", " zrule "),
+    (r"[.!?…。！？]+[\"')\]*_]*(?:\s|$)|\n\s*\n|\n\s*[-*•>|]+", " zeos "),
+    (r"\n\s*(\p{Lu})", " zeos $1"),
+    (r"zeos\s+(?:zeos\s+)+", "zeos "),
+)  # fmt: skip
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+Bools = npt.NDArray[np.bool_]
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Weights by head and bucket, what each word costs, and the limits by name and head."""
+
+    weights: Weights
+    known: Hashes
+    cost: Floats
+    limits: dict[str, dict[str, float]]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """For one head and every word: its own value, those of the pairs that it ends (of neighbours, over
+    one word, of known words or their classes over unknown ones), and whether a run may begin there."""
+
+    one: Floats
+    pair: Floats
+    skip: Floats
+    link: Floats
+    known: Bools
+
+    @property
+    def total(self) -> Floats:
+        """All that a word adds to a run that began well before it."""
+        made: Floats = self.one + self.pair + self.skip + self.link
+        return made
+
+
+def read_words(texts: pa.Array) -> tuple[Words, Ints]:
+    """The words of texts (no nulls), ends of sentences and marks of roles among them, and how many
+    words of each text are written in letters of other alphabets."""
+    marked = texts
+    marked = pc.binary_join_element_wise(" zeos ", marked, " zeos ", "")
+    for pattern, mark in _MARKS:
+        marked = pc.replace_substring_regex(marked, pattern, mark.replace("$1", r"\1"))
+    plain, disguised = folded(marked)
+    return words(plain), disguised
+
+
+@cache
+def classes() -> tuple[Hashes, Hashes]:
+    """The sorted hashes of the words that have a class (`classes.toml`), and a number for its class."""
+    text = (files("labrys.detect.prompt_injection") / "classes.toml").read_text("utf-8")
+    said = tomllib.loads(text)["classes"]
+    word: dict[int, int] = {}
+    for number, listed in enumerate(said.values(), 1):
+        plain, _ = folded(pa.array([listed], pa.string()))
+        word |= {int(each): number for each in words(plain).whole}
+    made = np.array(sorted(word), np.uint64)
+    return made, np.array([word[int(each)] for each in made], np.uint64)
+
+
+def classed(found: Words) -> Hashes:
+    """Each word's hash, or the number of its class where it has one."""
+    listed, number = classes()
+    at = np.minimum(np.searchsorted(listed, found.whole), len(listed) - 1)
+    made: Hashes = np.where(listed[at] == found.whole, number[at], found.whole)
+    return made
+
+
+def is_known(found: Words, known: Hashes) -> Bools:
+    """Which words have a class or are among the sorted hashes of known ones."""
+    made: Bools = classed(found) != found.whole
+    if len(known):
+        at = np.minimum(np.searchsorted(known, found.whole), len(known) - 1)
+        made |= known[at] == found.whole
+    return made
+
+
+def buckets(found: Words, known: Bools) -> tuple[Ints, ...]:
+    """The numbers (below 2**BITS) of each word: whole, its beginning, and the pairs that it ends: of
+    neighbours, over one word, of known words."""
+    whole, first = found.whole, _first(found)
+    before = np.concatenate([np.zeros(1, np.uint64), whole[:-1]])
+    pair = (before * _SKIP + whole) * _MIX
+    two = np.concatenate([np.zeros(min(2, len(whole)), np.uint64), whole[:-2]])
+    skip = (two * _MIX + whole) * _SKIP
+    shift = np.uint64(64 - BITS)
+    link, linked = _links(found, known)
+    kinds = zip((whole, found.stem, pair, skip, link), _KINDS, strict=True)
+    made = [(((value ^ kind) * _MIX) >> shift).astype(np.int64) for value, kind in kinds]
+    # Bucket 0 is kept free: what a text's first words would end is nothing.
+    made = [np.maximum(each, 1) for each in made]
+    made[2][first[0]] = 0
+    made[3][first[1]] = 0
+    made[4][~linked] = 0
+    return tuple(made)
+
+
+def _links(found: Words, known: Bools) -> tuple[Hashes, Bools]:
+    """For each known word the hash of the pair with the known one before it, and where there is one."""
+    link, linked = np.zeros(len(known), np.uint64), np.zeros(len(known), bool)
+    at = np.flatnonzero(known)
+    if len(at) > 1:
+        before, here = at[:-1], at[1:]
+        kind = classed(found)
+        link[here] = ((kind[before] + np.uint64(1)) * _MIX + kind[here]) * _MIX
+        linked[here] = found.text[before] == found.text[here]
+    return link, linked
+
+
+def _first(found: Words) -> tuple[Ints, Ints]:
+    """The first word of each text, and the first two."""
+    begin = np.flatnonzero(np.diff(found.text, prepend=-1))
+    second = begin + 1
+    second = second[second < len(found.text)]
+    return begin, np.concatenate([begin, second])
+
+
+def values(bucket: Sequence[Ints], known: Bools, weights: Weights, cost: float) -> Values:
+    """What each word adds by one head's weights; `cost` is taken off for each word."""
+    whole, stem, pair, skip, link = (weights[each].astype(np.float64) for each in bucket)
+    return Values(whole + stem - cost, pair, skip, link, known)
+
+
+def best(value: Values, found: Words) -> Floats:
+    """For each text the score of its best run of two words and more, at least 0."""
+    made = np.zeros(found.texts)
+    if len(found.text) < 2:
+        return made
+    gain, _ = _gains(value, found)
+    begin = np.flatnonzero(np.diff(found.text, prepend=-1))
+    made[found.text[begin]] = np.maximum(np.maximum.reduceat(gain, begin), 0.0)
+    return made
+
+
+def _gains(value: Values, found: Words) -> tuple[Floats, Floats]:
+    """For each word the score of the best run that ends there, and what each run begins from."""
+    total = np.cumsum(value.total)
+    begin = np.flatnonzero(np.diff(found.text, prepend=-1))
+    ahead = np.concatenate([np.zeros(1), total])[begin]
+    total -= np.repeat(ahead, np.diff(begin, append=len(total)))
+    same = found.text[1:] == found.text[:-1]
+    following = np.where(same, value.skip[1:], 0.0)
+    start = total - value.one
+    start[:-1] += following
+    start[~value.known] = np.inf
+    far = found.text * _FAR
+    # A run may always begin with a text's first word: no pair reaches back over it.
+    start[begin] = np.where(value.known[begin], start[begin], _FAR / 2)
+    # The least of the last LONGEST_RUN beginnings; those of texts before lie far above.
+    low, reach = start - far, 1
+    while reach < LONGEST_RUN:
+        step = min(reach, LONGEST_RUN - reach)
+        low[step:] = np.minimum(low[step:], low[:-step])
+        reach += step
+    low += far
+    gain = np.full(len(total), -np.inf)
+    gain[1:] = np.where(same, total[1:] - low[:-1], -np.inf)
+    return gain, start
+
+
+def run(value: Values, found: Words, text: int) -> tuple[int, int]:
+    """The first word of a text's best run, and the one behind its last."""
+    first, last = np.searchsorted(found.text, [text, text + 1]).tolist()
+    if last - first < 2:
+        return first, last
+    part = Words(
+        found.whole[first:last], found.stem[first:last], found.text[first:last] * 0, 1,
+        found.start[first:last], found.end[first:last], found.data,
+    )  # fmt: skip
+    mine = Values(
+        value.one[first:last], value.pair[first:last], value.skip[first:last],
+        value.link[first:last], value.known[first:last],
+    )  # fmt: skip
+    gain, start = _gains(mine, part)
+    end = int(np.argmax(gain))
+    ahead = max(0, end - LONGEST_RUN)
+    return first + ahead + int(np.argmin(start[ahead:end])), first + end + 1
+
+
+def scores(texts: pa.Array, held: Model) -> tuple[Floats, Ints]:
+    """Each text's score by each head (n × heads), and its words in letters of other alphabets."""
+    made, disguised = np.zeros((len(texts), len(HEADS))), np.zeros(len(texts), np.int64)
+    for part in _parts(texts):
+        found, disguised[part] = read_words(texts.slice(part.start, part.stop - part.start))
+        if not len(found.text):
+            continue
+        known = is_known(found, held.known)
+        bucket = buckets(found, known)
+        for at in range(len(HEADS)):
+            made[part, at] = best(values(bucket, known, held.weights[at], float(held.cost[at])), found)
+    return made, disguised
+
+
+def _parts(texts: pa.Array) -> list[slice]:
+    """Texts in parts of a bounded size."""
+    if not len(texts):
+        return []
+    lengths = np.asarray(pc.binary_length(texts).to_numpy(zero_copy_only=False), np.int64)
+    part = np.cumsum(lengths + 1000) // _AT_ONCE
+    cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(texts)]
+    return [slice(a, b) for a, b in pairwise(cuts) if b > a]
+
+
+def folder() -> Traversable:
+    """Where the model is."""
+    return files("labrys.detect.prompt_injection") / "model"
+
+
+@cache
+def model() -> Model:
+    """The model that labrys comes with; ModelError where it is missing or not what its card says."""
+    return read(folder())
+
+
+def read(place: Traversable) -> Model:
+    """The model in a folder; ModelError where it is missing or not what its card says."""
+    artefact = load(place)
+    arrays = artefact.arrays("words.npz")
+    try:
+        weights, known = unpacked(arrays), np.sort(arrays["known"].astype(np.uint64))
+        cost = arrays["cost"].astype(np.float64)
+        limits = {
+            str(level): {head: float(said[head]) for head in HEADS}
+            for level, said in artefact.card["limits"].items()
+        }
+        version = str(artefact.card["version"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ModelError(f"{place}: no model of prompt injections ({error!r})") from error
+    if not np.isfinite(weights).all() or cost.shape != (len(HEADS),):
+        raise ModelError(f"{place}: weights that are no numbers, or too few")
+    return Model(weights, known, cost, limits, version)
+
+
+def unpacked(arrays: dict[str, npt.NDArray[Any]]) -> Weights:
+    """Weights by head and bucket, from the buckets that have one and their levels."""
+    made = np.zeros((len(HEADS), 1 << BITS), np.float32)
+    for at, head in enumerate(HEADS):
+        levels = arrays[f"{head}_values"].astype(np.float32)
+        made[at, arrays[f"{head}_buckets"].astype(np.int64)] = levels * float(arrays["scale"][at])
+    return made

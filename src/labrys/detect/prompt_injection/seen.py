@@ -1,0 +1,107 @@
+"""What the columns of a table say to an assistant: the best reading of each text, for each head."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labrys.detect.prompt_injection.canon import bounded, readings
+from labrys.detect.prompt_injection.places import Place
+from labrys.detect.prompt_injection.score import HEADS, Floats, Model, scores
+
+PLAIN: Final = ""
+_WORDY: Final = (
+    r"\S[\s+_%.-]+[^\s+_%.-]{2,}[\s+_%.-]+\S{2}|[^\x00-\x7f]{6}|[A-Za-z0-9+/=_&#;%-]{40}"
+    r"|(?:\w[ ._*-]{1,4}){6}"
+)
+"""Some words, or what may hold some: names, numbers and identifiers are not scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One text of one column that says something, in its telling reading."""
+
+    column: str
+    place: str
+    text: str
+    reading: str
+    how: str
+    score: tuple[float, ...]
+    disguised: int
+
+    def above(self, held: Model, level: str, *, tasks: bool) -> tuple[str, float]:
+        """The head that stands out most above a level's limit, and by what factor; "" if none."""
+        found = [
+            (head, value / held.limits[level][head])
+            for head, value in zip(HEADS, self.score, strict=True)
+            if (tasks or head != "task") and value > held.limits[level][head]
+        ]
+        return max(found, key=lambda pair: pair[1], default=("", 0.0))
+
+
+def seen(batch: pa.Table, place: Place, held: Model) -> dict[int, list[Said]]:
+    """For each row of which something is to be said, the texts that say it."""
+    made: dict[int, list[Said]] = {}
+    for name, what in place.of(batch):
+        for row, said in _column(batch[name], name, what, place, held):
+            made.setdefault(row, []).append(said)
+    return made
+
+
+def _column(
+    column: pa.ChunkedArray, name: str, what: str, place: Place, held: Model
+) -> list[tuple[int, Said]]:
+    """The rows of a column that say something; each different text is scored once."""
+    coded = pc.fill_null(column.cast(pa.string()), "").combine_chunks().dictionary_encode()
+    texts = bounded(coded.dictionary)
+    wordy = pc.match_substring_regex(texts, _WORDY)
+    chosen = np.flatnonzero(np.asarray(wordy.to_numpy(zero_copy_only=False), bool))
+    if not len(chosen):
+        return []
+    found = _judged(texts.take(pa.array(chosen)), held, tasks=place.tasks)
+    if not found:
+        return []
+    said = {int(chosen[at]): Said(name, what, *each) for at, each in found.items()}
+    index = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+    rows = np.flatnonzero(np.isin(index, list(said)))
+    return [(int(row), said[int(index[row])]) for row in rows]
+
+
+_Judged = tuple[str, str, str, tuple[float, ...], int]
+
+
+def _judged(texts: pa.Array, held: Model, *, tasks: bool) -> dict[int, _Judged]:
+    """The texts above the lowest limit: text, telling reading, what was undone, scores, disguised."""
+    plain, disguised = scores(texts, held)
+    others = list(readings(texts))
+    owner = np.array([each.row for each in others], np.int64)
+    other, _ = scores(pa.array([each.text for each in others], pa.string()), held)
+    limit = np.array([held.limits["unsure"][head] for head in HEADS])
+    limit[-1] = limit[-1] if tasks else np.inf
+    low: npt.NDArray[np.bool_] = (plain > limit).any(axis=1)
+    high = plain.copy()
+    np.maximum.at(high, owner, other)
+    made = {}
+    for at in np.flatnonzero((high > limit).any(axis=1)).tolist():
+        text = texts[at].as_py()
+        mine = np.flatnonzero(owner == at)
+        best = _most(other[mine], limit) if len(mine) else -1
+        hidden = best >= 0 and (not low[at] or _ratio(other[mine[best]], limit) > _MORE * _ratio(plain[at], limit))
+        reading, how = (others[mine[best]].text, others[mine[best]].how) if hidden else (text, PLAIN)
+        made[at] = (text, reading, how, tuple(high[at].tolist()), int(disguised[at]))
+    return made
+
+
+_MORE: Final = 1.3
+"""A reading that says so much more than the text as it stands is told instead of it."""
+
+
+def _ratio(score: Floats, limit: Floats) -> float:
+    return float((score / limit).max())
+
+
+def _most(found: Floats, limit: Floats) -> int:
+    return int(np.argmax((found / limit).max(axis=1)))
