@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,13 +24,18 @@ import pyarrow.parquet as pq
 from bench.mail import DATA, wilson
 from labrys.detect.prompt_injection.detect import detect
 from labrys.detect.prompt_injection.places import places
-from labrys.detect.prompt_injection.score import HEADS, Model, model
+from labrys.detect.prompt_injection.score import Model, model
 from labrys.detect.prompt_injection.seen import seen
 from labrys.detect.prompt_injection.threat import COST, REWRITES
 from labrys.detect.prompt_injection.train import fitted, folds, held, judged, limits_of
 from labrys.detect.prompt_injection.train_made import families, filled
 from labrys.detect.prompt_injection.train_rows import (
-    Sample, fillers, made_up, mails, manifest, prompts,
+    Sample,
+    fillers,
+    made_up,
+    mails,
+    manifest,
+    prompts,
 )  # fmt: skip
 from labrys.ocsf.schema import Severity
 
@@ -40,8 +45,11 @@ GROUPS: Final = {
     "honest prompts": ("notinject", "wildguard_benign", "selfinstruct_seed"),
 }
 _FAMILIES: Final = ("override_en", "leak_en", "answer_en", "tools_en", "command_fr", "steer_fr")
-_FILLER: Final = "Please find attached the minutes of our meeting. The next call is on Tuesday at ten."
-_EACH: Final = 40
+_FILLER: Final = (
+    "Please find attached the minutes of our meeting. The next call is on Tuesday at ten."
+)
+_FEW: Final = 300
+"""So many mails at least set a limit."""
 Made = dict[str, npt.NDArray[Any]]
 
 
@@ -58,14 +66,15 @@ def main(arguments: list[str]) -> int:
     ham = list(mails(asked.data, 40 if asked.quick else 1200))
     rows = pq.read_table(asked.data / manifest()["prompts"]["path"]).to_pylist()
     shown = sys.stderr if asked.json else sys.stdout
-    made: dict[str, Any] = {}
-    for name, table in {
+    tables: dict[str, Callable[[], dict[str, str]]] = {
         "held out": lambda: _held_out(asked.data, rows, ham),
         "ordinary mail": lambda: _mail(asked.data, ham),
         "shipped model": lambda: _shipped(rows),
         "rewritten": lambda: _rewritten(asked.data, ham),
         "speed": lambda: _speed(ham),
-    }.items():
+    }
+    made: dict[str, dict[str, str]] = {}
+    for name, table in tables.items():
         made[name] = table()
         print(f"\n{name}", file=shown)
         for what, said in made[name].items():
@@ -102,7 +111,9 @@ def _by_category(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
         made[f"{row['source']} {bad}"].append(row["text"])
         parts = str(row["category"]).split(":")
         if row["source"] in ("bipia_email", "safeguard_tuttle", "notinject") and len(parts) > 0:
-            made[f"{row['source']} {bad} {parts[1] if len(parts) > 1 else parts[0]}"].append(row["text"])
+            made[f"{row['source']} {bad} {parts[1] if len(parts) > 1 else parts[0]}"].append(
+                row["text"]
+            )
     return dict(sorted(made.items()))
 
 
@@ -128,25 +139,26 @@ def _columns(texts: Sequence[str], made: Model, shape: str) -> tuple[np.ndarray,
     return hits, sure
 
 
-def _mail(root: Path, ham: list[Sample]) -> dict[str, str]:
-    """Ordinary mail by corpus: limits set on one half, the other judged by a model of neither half.
-
-    A model of the first half's mail, limits of the second's first corpora, counted on the rest.
-    """
+def _mail(root: Path, ham: list[Sample], which: tuple[int, ...] = (0, 1)) -> dict[str, str]:
+    """Ordinary mail of each corpus: by a model that saw no mail of its half of the corpora, limits set
+    on the other corpora of that half."""
     made = {}
     prompted = list(prompts(root))
     halves = folds(ham)
-    for at in (0, 1):
+    for at in which:
         learn, test = halves[at], halves[1 - at]
         arrays = fitted([*made_up(fillers(learn)), *prompted, *learn])
         for source in sorted({one.source for one in test}):
             others = [one.text for one in test if one.source != source]
-            if len(others) < len(test) / 10:
-                continue
+            if len(others) < _FEW:
+                others = [one.text for one in test]
+                source_said = f"{source} (its own limits: nothing else is in its half)"
+            else:
+                source_said = source
             limits = limits_of(judged(others, arrays))
             mine = [one.text for one in test if one.source == source]
             hits, sure = _columns(mine, held(arrays, limits), "mail.message")
-            made[source] = f"{wilson(int(hits.sum()), len(mine))}, sure {wilson(int(sure.sum()), len(mine))}"  # fmt: skip
+            made[source_said] = f"{wilson(int(hits.sum()), len(mine))}, sure {wilson(int(sure.sum()), len(mine))}"  # fmt: skip
     return made
 
 

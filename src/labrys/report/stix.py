@@ -200,12 +200,12 @@ def _relationship(source: str, target: str, created: str) -> Item:
 
 def _attack_pattern(uid: str) -> Item:
     known = technique(uid)
-    address = f"https://attack.mitre.org/techniques/{uid.replace('.', '/')}"
+    of, address = "mitre-attack", f"https://attack.mitre.org/techniques/{uid.replace('.', '/')}"
+    if uid.startswith("AML."):
+        of, address = "mitre-atlas", f"https://atlas.mitre.org/techniques/{uid}"
     return domain_object("attack-pattern", uid, _FIRST) | {
         "name": known.name if known else uid,
-        "external_references": [
-            {"source_name": "mitre-attack", "external_id": uid, "url": address}
-        ],
+        "external_references": [{"source_name": of, "external_id": uid, "url": address}],
     }
 
 

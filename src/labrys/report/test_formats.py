@@ -201,6 +201,12 @@ def test_a_navigator_layer(report: Report) -> None:
     assert all(0 <= score <= 100 for score in scores.values())
 
 
+def test_a_technique_of_atlas_leads_to_atlas() -> None:
+    (made,) = stix._attack_pattern("AML.T0051.001")["external_references"]
+    assert made["source_name"] == "mitre-atlas"
+    assert made["url"] == "https://atlas.mitre.org/techniques/AML.T0051.001"
+
+
 def test_a_navigator_layer_keeps_techniques_that_we_have_no_name_for() -> None:
     layer = json.loads(text(with_attack(["T9876.001", "T9876", "T1059_1", "x"], []), "navigator"))
     assert [each["techniqueID"] for each in layer["techniques"]] == ["T9876", "T9876.001"]

@@ -28,10 +28,10 @@ _LEAST: Final = 12
 _TAGS: Final = re.compile("[\U000e0020-\U000e007e]{4,}")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{20,}(?:\s{1,2}[A-Za-z0-9+/_-]{20,})*={0,2}")
 _HEX: Final = re.compile(r"(?:\\x|0x|%)?[0-9A-Fa-f]{2}(?:[ :,]?(?:\\x|0x)?[0-9A-Fa-f]{2}){14,}")
-_SPACED: Final = re.compile(r"(?<!\w)(?:\w[ ._*\u00b7-]{1,4}){5,}\w(?!\w)")
+_SPACED: Final = re.compile(r"(?<!\w)(?:[^\W\d_][ ._*\u00b7-]{1,4}){5,}[^\W\d_](?!\w)")
 _PAUSE: Final = re.compile(r"[ ._*\u00b7-]{2,}")
 _LEET: Final = str.maketrans("013457@$!|+", "oleastasiit")
-_LEET_WORD: Final = re.compile(r"[^\s.,;:?]*[0-9@$!|+][^\s.,;:?]*")
+_LEET_WORD: Final = re.compile(r"(?<!\S)(?=\S{0,40}[0-9@$!|+])\S{2,40}(?!\S)")
 _STEMS: Final = (
     "ignore", "instruction", "previous", "prompt", "system", "assistant", "reveal", "disregard",
     "response", "answer", "forward",
@@ -143,12 +143,16 @@ class Way:
 
 WAYS: Final[Mapping[str, Way]] = {
     "Unicode tags": Way("[\U000e0020-\U000e007e]{4}", _tags),
-    "base64": Way(r"(?:^|[^A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}", _base64),
+    "base64": Way(r"(?:^|[^A-Za-z0-9+/_.-])[A-Za-z0-9+/_-]{0,16}[A-Za-z0-9+/]{20}", _base64),
     "hex": Way(r"[0-9A-Fa-f]{2}(?:[ :,]?(?:\\x|0x)?[0-9A-Fa-f]{2}){14}", _hex),
     "percent": Way(r"%[0-9A-Fa-f]{2}|[A-Za-z]\+[A-Za-z]+\+[A-Za-z]", unquote_plus),
     "character references": Way(r"&(?:#x?[0-9A-Fa-f]{2,6}|[a-z]{2,6});", html.unescape),
-    "letters apart": Way(r"(?:^|\W)(?:\w[ ._*-]{1,4}){5}", _spaced),
-    "leetspeak": Way(r"(?:[A-Za-z][013457@$!|+]+[A-Za-z].{0,40}?){3}", _leet),
+    "letters apart": Way(r"(?:^|[^\pL])(?:\pL[ ._*-]{1,4}){5}", _spaced),
+    "leetspeak": Way(
+        r"(?:(?:^|\s)[A-Za-z]*(?:[A-Za-z][013457@$!|]|[013457@$!|][A-Za-z])[A-Za-z013457@$!|]*[.,!?]?"
+        r"(?:\s+\S{1,12})?){3}",
+        _leet,
+    ),
     "rot13": Way("|".join(codecs.encode(stem, "rot13") for stem in _STEMS), _rot13, any_case=True),
     "written backwards": Way("|".join(stem[::-1] for stem in _STEMS), _backwards, any_case=True),
 }

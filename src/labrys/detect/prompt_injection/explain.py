@@ -16,7 +16,10 @@ ID: Final = "prompt_injection"
 VERSION: Final = "1"
 _LONGEST: Final = 300
 _MOST_SENTENCES: Final = 400
-_SENTENCE: Final = re.compile(r"[^.!?\n\u3002\uff01\uff1f]+[.!?\u3002\uff01\uff1f]*")
+_SENTENCE: Final = re.compile(
+    r"(?:[^.!?\n\u3002\uff01\uff1f]|[.!?](?=\S))+[.!?\u3002\uff01\uff1f]*"
+)
+_PART: Final = re.compile(r"\S.{0,250}\S{0,40}")
 _TITLES: Final = {
     "command": "Text that attacks the rules of an AI assistant",
     "steer": "Text that gives orders to an AI assistant",
@@ -109,8 +112,8 @@ def _undone(said: Said) -> list[str]:
 
 def quoted(text: str, head: str, held: Model) -> str:
     """The sentence of a text that speaks most to an assistant."""
-    sentences = [each.strip() for each in _SENTENCE.findall(text)[:_MOST_SENTENCES]]
-    sentences = [each for each in sentences if each]
+    whole = [each.strip() for each in _SENTENCE.findall(text)[:_MOST_SENTENCES]]
+    sentences = [part for each in whole for part in _PART.findall(each)]
     if not sentences:
         return shown(text)
     value, _ = scores(bounded(pa.array(sentences, pa.string())), held)

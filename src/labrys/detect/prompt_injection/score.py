@@ -10,7 +10,7 @@ Text in front of a run or behind it leaves the run as it is.
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -32,6 +32,7 @@ request that one would ask of an assistant."""
 BITS: Final = 20
 LONGEST_RUN: Final = 32
 """Words: longer runs would only repeat themselves."""
+_FIRST_BITS: Final = 16
 _FAR: Final = 1e7
 """Further than any run of one text can score."""
 _AT_ONCE: Final = 4 << 20
@@ -112,24 +113,34 @@ def classes() -> tuple[Hashes, Hashes]:
     return made, np.array([word[int(each)] for each in made], np.uint64)
 
 
-def classed(found: Words) -> Hashes:
-    """Each word's hash, or the number of its class where it has one."""
-    listed, number = classes()
-    at = np.minimum(np.searchsorted(listed, found.whole), len(listed) - 1)
-    made: Hashes = np.where(listed[at] == found.whole, number[at], found.whole)
-    return made
+def roles(found: Words, known: Hashes) -> tuple[Bools, Hashes]:
+    """Which words have a class or are among the sorted hashes of known ones, and for each word its
+    hash, or the number of its class where it has one."""
+    listed, number = _listed(known.tobytes())
+    # Most words are none of these: the first bits of their hashes tell.
+    some = np.zeros(1 << _FIRST_BITS, bool)
+    some[listed >> np.uint64(64 - _FIRST_BITS)] = True
+    at = np.flatnonzero(some[found.whole >> np.uint64(64 - _FIRST_BITS)])
+    place = np.minimum(np.searchsorted(listed, found.whole[at]), len(listed) - 1)
+    hit = listed[place] == found.whole[at]
+    at, place = at[hit], place[hit]
+    among, kind = np.zeros(len(found.whole), bool), found.whole.copy()
+    among[at] = True
+    kind[at] = np.where(number[place] > 0, number[place], kind[at])
+    return among, kind
 
 
-def is_known(found: Words, known: Hashes) -> Bools:
-    """Which words have a class or are among the sorted hashes of known ones."""
-    made: Bools = classed(found) != found.whole
-    if len(known):
-        at = np.minimum(np.searchsorted(known, found.whole), len(known) - 1)
-        made |= known[at] == found.whole
-    return made
+@lru_cache(maxsize=8)
+def _listed(known: bytes) -> tuple[Hashes, Hashes]:
+    """The sorted hashes of all words that a run may begin with, and the class of each or 0."""
+    word, number = classes()
+    made = np.union1d(word, np.frombuffer(known, np.uint64))
+    kind = np.zeros(len(made), np.uint64)
+    kind[np.searchsorted(made, word)] = number
+    return made, kind
 
 
-def buckets(found: Words, known: Bools) -> tuple[Ints, ...]:
+def buckets(found: Words, known: Bools, kind: Hashes) -> tuple[Ints, ...]:
     """The numbers (below 2**BITS) of each word: whole, its beginning, and the pairs that it ends: of
     neighbours, over one word, of known words."""
     whole, first = found.whole, _first(found)
@@ -138,7 +149,7 @@ def buckets(found: Words, known: Bools) -> tuple[Ints, ...]:
     two = np.concatenate([np.zeros(min(2, len(whole)), np.uint64), whole[:-2]])
     skip = (two * _MIX + whole) * _SKIP
     shift = np.uint64(64 - BITS)
-    link, linked = _links(found, known)
+    link, linked = _links(found, known, kind)
     kinds = zip((whole, found.stem, pair, skip, link), _KINDS, strict=True)
     made = [(((value ^ kind) * _MIX) >> shift).astype(np.int64) for value, kind in kinds]
     # Bucket 0 is kept free: what a text's first words would end is nothing.
@@ -149,13 +160,12 @@ def buckets(found: Words, known: Bools) -> tuple[Ints, ...]:
     return tuple(made)
 
 
-def _links(found: Words, known: Bools) -> tuple[Hashes, Bools]:
+def _links(found: Words, known: Bools, kind: Hashes) -> tuple[Hashes, Bools]:
     """For each known word the hash of the pair with the known one before it, and where there is one."""
     link, linked = np.zeros(len(known), np.uint64), np.zeros(len(known), bool)
     at = np.flatnonzero(known)
     if len(at) > 1:
         before, here = at[:-1], at[1:]
-        kind = classed(found)
         link[here] = ((kind[before] + np.uint64(1)) * _MIX + kind[here]) * _MIX
         linked[here] = found.text[before] == found.text[here]
     return link, linked
@@ -238,10 +248,12 @@ def scores(texts: pa.Array, held: Model) -> tuple[Floats, Ints]:
         found, disguised[part] = read_words(texts.slice(part.start, part.stop - part.start))
         if not len(found.text):
             continue
-        known = is_known(found, held.known)
-        bucket = buckets(found, known)
+        known, kind = roles(found, held.known)
+        bucket = buckets(found, known, kind)
         for at in range(len(HEADS)):
-            made[part, at] = best(values(bucket, known, held.weights[at], float(held.cost[at])), found)
+            made[part, at] = best(
+                values(bucket, known, held.weights[at], float(held.cost[at])), found
+            )
     return made, disguised
 
 

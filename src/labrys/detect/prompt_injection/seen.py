@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +12,8 @@ from labrys.detect.prompt_injection.places import Place
 from labrys.detect.prompt_injection.score import HEADS, Floats, Model, scores
 
 PLAIN: Final = ""
+_MORE: Final = 1.3
+"""A reading that says so much more than the text as it stands is told instead of it."""
 _WORDY: Final = (
     r"\S[\s+_%.-]+[^\s+_%.-]{2,}[\s+_%.-]+\S{2}|[^\x00-\x7f]{6}|[A-Za-z0-9+/=_&#;%-]{40}"
     r"|(?:\w[ ._*-]{1,4}){6}"
@@ -75,33 +76,22 @@ _Judged = tuple[str, str, str, tuple[float, ...], int]
 
 def _judged(texts: pa.Array, held: Model, *, tasks: bool) -> dict[int, _Judged]:
     """The texts above the lowest limit: text, telling reading, what was undone, scores, disguised."""
-    plain, disguised = scores(texts, held)
-    others = list(readings(texts))
-    owner = np.array([each.row for each in others], np.int64)
-    other, _ = scores(pa.array([each.text for each in others], pa.string()), held)
     limit = np.array([held.limits["unsure"][head] for head in HEADS])
     limit[-1] = limit[-1] if tasks else np.inf
-    low: npt.NDArray[np.bool_] = (plain > limit).any(axis=1)
-    high = plain.copy()
-    np.maximum.at(high, owner, other)
-    made = {}
-    for at in np.flatnonzero((high > limit).any(axis=1)).tolist():
-        text = texts[at].as_py()
-        mine = np.flatnonzero(owner == at)
-        best = _most(other[mine], limit) if len(mine) else -1
-        hidden = best >= 0 and (not low[at] or _ratio(other[mine[best]], limit) > _MORE * _ratio(plain[at], limit))
-        reading, how = (others[mine[best]].text, others[mine[best]].how) if hidden else (text, PLAIN)
-        made[at] = (text, reading, how, tuple(high[at].tolist()), int(disguised[at]))
-    return made
-
-
-_MORE: Final = 1.3
-"""A reading that says so much more than the text as it stands is told instead of it."""
-
-
-def _ratio(score: Floats, limit: Floats) -> float:
-    return float((score / limit).max())
-
-
-def _most(found: Floats, limit: Floats) -> int:
-    return int(np.argmax((found / limit).max(axis=1)))
+    plain, disguised = scores(texts, held)
+    factor = (plain / limit).max(axis=1)
+    telling: dict[int, tuple[str, str, Floats]] = {
+        at: (texts[at].as_py(), PLAIN, plain[at]) for at in np.flatnonzero(factor > 1).tolist()
+    }
+    high = np.maximum(factor, 1 / _MORE)
+    others = list(readings(texts))
+    other, _ = scores(pa.array([each.text for each in others], pa.string()), held)
+    for each, score in zip(others, other, strict=True):
+        more = float((score / limit).max())
+        if more > high[each.row] * _MORE:
+            high[each.row] = more / _MORE
+            telling[each.row] = (each.text, each.how, np.maximum(score, plain[each.row]))
+    return {
+        at: (texts[at].as_py(), reading, how, tuple(score.tolist()), int(disguised[at]))
+        for at, (reading, how, score) in sorted(telling.items())
+    }

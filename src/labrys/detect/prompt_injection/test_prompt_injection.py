@@ -131,7 +131,9 @@ def test_disguised_letters_are_read(rewrite, feature):
 
 def test_tag_characters_in_a_mail_are_hidden_text(tmp_path):
     tags = "".join(chr(0xE0000 + ord(char)) for char in ORDER)
-    raw = f"From: a@b.example\nSubject: hi\nContent-Type: text/plain; charset=utf-8\n\nHello.{tags}\n"
+    raw = (
+        f"From: a@b.example\nSubject: hi\nContent-Type: text/plain; charset=utf-8\n\nHello.{tags}\n"
+    )
     table = read_messages([raw.encode()])
     assert table["text_visible"].to_pylist() == ["Hello."]
     assert table["text_hidden"].to_pylist() == [ORDER]
@@ -150,7 +152,9 @@ def test_hidden_html_of_a_whole_mail():
 def test_an_access_log_is_read(tmp_path):
     log = tmp_path / "access.log"
     line = '203.0.113.5 - - [01/Mar/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "{}"\n'
-    log.write_text(line.format("Mozilla/5.0 (X11; Linux x86_64) Firefox/125.0") * 5 + line.format(ORDER))
+    log.write_text(
+        line.format("Mozilla/5.0 (X11; Linux x86_64) Firefox/125.0") * 5 + line.format(ORDER)
+    )
     data = log.read_bytes()
     made = choose(data[:4096], "access.log")
     source = Source(log, "access.log", hashlib.sha256(data).hexdigest(), len(data))
@@ -171,13 +175,10 @@ def test_other_shapes_empty_and_odd_batches_give_nothing():
     assert detect("mail.message", nulls).num_rows == 0
 
 
-WORDS = st.lists(
-    st.sampled_from(
-        [*"please the your answer not ignore rules never send meeting write of Monday ? . zeos".split()]
-        + ["\n\n", "Antwort", "回复", "é"]
-    ),
-    max_size=40,
-).map(" ".join)
+_LOOSE = (
+    "please the your answer not ignore rules never send meeting write of Monday ? . zeos Antwort"
+)
+WORDS = st.lists(st.sampled_from([*_LOOSE.split(), "\n\n", "回复", "é"]), max_size=40).map(" ".join)
 
 
 def told(texts):
@@ -203,7 +204,7 @@ def test_any_text_is_read_the_same_alone_and_among_others(text):
         assert reading.row == 0
 
 
-PROSE = st.lists(st.sampled_from("send all of the mail to me now ignore rules".split()), min_size=6, max_size=12)  # fmt: skip
+PROSE = st.lists(st.sampled_from(["send", "all", "of", "the", "mail", "to", "me", "now", "ignore", "rules"]), min_size=6, max_size=12)  # fmt: skip
 
 
 @given(PROSE, st.sampled_from(["base64", "hex", "character references", "Unicode tags", "rot13"]))
@@ -234,7 +235,9 @@ def test_templates_have_no_holes():
         assert each.head in (*HEADS, "plain", "chat")
         for text in each.texts:
             made = filled(text, draw)
-            assert made and "|}" not in made and "{|" not in made
+            assert made
+            assert "|}" not in made
+            assert "{|" not in made
 
 
 def test_every_rewriting_has_a_cost_and_makes_a_text():

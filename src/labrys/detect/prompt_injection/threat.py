@@ -123,7 +123,8 @@ REWRITES: Final[Mapping[str, Rewrite]] = {
 COST: Final[Mapping[str, int]] = {
     **dict.fromkeys(REWRITES, 0),
     **dict.fromkeys(
-        ("base64", "hex", "rot13", "percent", "character references", "Unicode tags", "leetspeak"), 1
+        ("base64", "hex", "rot13", "percent", "character references", "Unicode tags", "leetspeak"),
+        1,
     ),
     **dict.fromkeys(("letters apart", "backwards", "filler within", "split"), 1),
     "half in German": 1,

@@ -21,19 +21,39 @@ import pyarrow as pa
 from labrys.detect.mail.text import Words
 from labrys.detect.prompt_injection.canon import bounded
 from labrys.detect.prompt_injection.score import (
-    BITS, HEADS, Bools, Floats, Hashes, Ints, Model, Weights, buckets, is_known, read_words, run,
-    scores, unpacked, values,
+    BITS,
+    HEADS,
+    Bools,
+    Floats,
+    Hashes,
+    Ints,
+    Model,
+    Weights,
+    buckets,
+    read_words,
+    roles,
+    run,
+    scores,
+    unpacked,
+    values,
 )  # fmt: skip
 from labrys.detect.prompt_injection.train_made import families
 from labrys.detect.prompt_injection.train_rows import (
-    Sample, fillers, is_for, made_up, mails, manifest, pieces, prompts,
+    Sample,
+    fillers,
+    is_for,
+    made_up,
+    mails,
+    manifest,
+    pieces,
+    prompts,
 )  # fmt: skip
 from labrys.model.card import packed, save
 
 VERSION: Final = "1"
 _ROUNDS: Final = 5
 _STRENGTH: Final = 1.0
-_COST: Final = 0.4
+_COSTS: Final = {"command": 0.2, "steer": 0.35, "task": 0.4}
 """What each word of a run costs: words that say nothing end it."""
 _SHARED: Final = 2
 """In attacks of so many sources a word must be to be known."""
@@ -86,8 +106,8 @@ class Texts:
 def texts(said: Sequence[str], known: Hashes) -> Texts:
     """Texts read as detection reads them."""
     found, _ = read_words(pa.array(said, pa.string()))
-    among = is_known(found, known)
-    return Texts(found, among, buckets(found, among))
+    among, kind = roles(found, known)
+    return Texts(found, among, buckets(found, among, kind))
 
 
 def known_words(samples: Sequence[Sample]) -> Hashes:
@@ -130,7 +150,9 @@ def learnt(samples: Sequence[Sample], head: str, known: Hashes) -> Weights:
     good = [one for one in samples if is_for(one, head)]
     bad = [one for one in samples if is_for(one, head) is False]
     units = [each for one in good for each in ([one.text] if one.whole else pieces(one.text))]
-    share = [1.0 if one.whole else 0.5 for one in good for _ in ([0] if one.whole else pieces(one.text))]
+    share = [
+        1.0 if one.whole else 0.5 for one in good for _ in ([0] if one.whole else pieces(one.text))
+    ]
     attack = texts(units, known)
     other = texts([one.text for one in bad], known)
     first = texts([each for one in bad for each in pieces(one.text, 3)], known)
@@ -139,7 +161,7 @@ def learnt(samples: Sequence[Sample], head: str, known: Hashes) -> Weights:
     weights = np.zeros(1 << BITS, np.float32)
     for turn in range(_ROUNDS):
         if turn:
-            parts.append(matrix(other, other.best(weights, _COST)))
+            parts.append(matrix(other, other.best(weights, _COSTS[head])))
             weight.append(np.ones(parts[-1].shape[0]))
         label = np.arange(sum(part.shape[0] for part in parts)) < parts[0].shape[0]
         each = np.concatenate(weight)
@@ -164,7 +186,12 @@ def arrays(made: Sequence[Weights], known: Hashes) -> dict[str, npt.NDArray[Any]
         at = np.flatnonzero(levels)
         kept[f"{head}_buckets"], kept[f"{head}_values"] = at.astype(np.uint32), levels[at]
         scales.append(scale)
-    return {**kept, "known": known, "scale": np.array(scales), "cost": np.full(len(HEADS), _COST)}
+    return {
+        **kept,
+        "known": known,
+        "scale": np.array(scales),
+        "cost": np.array([_COSTS[head] for head in HEADS]),
+    }
 
 
 def fitted(samples: Sequence[Sample]) -> dict[str, npt.NDArray[Any]]:
@@ -224,7 +251,10 @@ def main(root: Path, place: Path) -> None:
 
 
 def _card(
-    prompted: Sequence[Sample], ham: Sequence[Sample], benign: Floats, limits: Mapping[str, Mapping[str, float]]
+    prompted: Sequence[Sample],
+    ham: Sequence[Sample],
+    benign: Floats,
+    limits: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     said = manifest()
     used = Counter(one.source for one in (*prompted, *ham))
@@ -257,5 +287,6 @@ def _card(
 
 if __name__ == "__main__":
     main(
-        Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parent / "model"
+        Path(sys.argv[1]),
+        Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parent / "model",
     )
