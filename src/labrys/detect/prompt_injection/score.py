@@ -32,6 +32,8 @@ request that one would ask of an assistant."""
 BITS: Final = 20
 LONGEST_RUN: Final = 32
 """Words: longer runs would only repeat themselves."""
+_ENDS: Final = 1.5
+"""What the mark between sentences costs besides: lists of headings are many short sentences."""
 _FIRST_BITS: Final = 16
 _FAR: Final = 1e7
 """Further than any run of one text can score."""
@@ -44,13 +46,15 @@ _KINDS: Final = (
 )  # fmt: skip
 _SKIP: Final = np.uint64(0xA0761D6478BD642F)
 _MARKS: Final = (
+    (r"(?i)(?:https?://|\bwww\.)[^\s<>\"]*[^\s<>\".,;:!?)]", " zurl "),
     (r"<\|[^|<>]{0,40}\|>|\[/?INST\]|<</?SYS>>|</s>", " zdelim "),
     (r"(?i)</?(?:system|instructions?|prompt|context|user|assistant|data|document|email)\b[^<>]{0,40}>", " ztag "),
     (r"(?im)^[\W_]{0,12}(system|assistant|user|human|developer|ai)[\W_]{0,8}:", " zrole $1 "),
     (r"(?m)(?:^|\s)[#=*~-]{3,}(?:\s|$)", " zrule "),
     (r"[.!?…。！？]+[\"')\]*_]*(?:\s|$)|\n\s*\n|\n\s*[-*•>|]+", " zeos "),
     (r"\n\s*(\p{Lu})", " zeos $1"),
-    (r"zeos\s+(?:zeos\s+)+", "zeos "),
+    (r"[_{}\[\];=<>+&|\\#*^~]+", " zsign "),
+    (r"zeos\s+(?:(?:zeos|zsign)\s+)+", "zeos "),
 )  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
@@ -182,7 +186,16 @@ def _first(found: Words) -> tuple[Ints, Ints]:
 def values(bucket: Sequence[Ints], known: Bools, weights: Weights, cost: float) -> Values:
     """What each word adds by one head's weights; `cost` is taken off for each word."""
     whole, stem, pair, skip, link = (weights[each].astype(np.float64) for each in bucket)
-    return Values(whole + stem - cost, pair, skip, link, known)
+    ends = _ENDS * (bucket[0] == _end_bucket())
+    return Values(whole + stem - cost - ends, pair, skip, link, known)
+
+
+@cache
+def _end_bucket() -> int:
+    """The number of the mark between sentences."""
+    found = words(pa.array(["zeos"], pa.string()))
+    none = np.zeros(1, bool)
+    return int(buckets(found, none, found.whole)[0][0])
 
 
 def best(value: Values, found: Words) -> Floats:

@@ -59,7 +59,10 @@ def test_what_was_put_into_a_text_is_told_from_it():
 
 
 def test_halves_share_no_corpus_and_pieces_are_of_thirty_words():
-    ham = [Sample("x", "plain", f"mail:{name}") for name in "aaaabbbcc"]
+    ham = [
+        Sample("x", "plain", f"mail:{name}")
+        for name in ("enron3", "enron4", "bounces", "list_usrp")
+    ]
     first, second = folds(ham)
     assert not {one.source for one in first} & {one.source for one in second}
     assert len(first) + len(second) == len(ham)

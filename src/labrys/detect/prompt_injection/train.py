@@ -60,7 +60,10 @@ _SHARED: Final = 2
 _SEEN: Final = 3
 """In so many runs a bucket must be to get a weight."""
 _LEVELS: Final = 127
-SHARES: Final = {"unsure": 0.0015, "likely": 0.0003}
+SHARES: Final = {
+    "unsure": {"command": 0.001, "steer": 0.0025, "task": 0.001},
+    "likely": {"command": 0.0003, "steer": 0.0003, "task": 0.0003},
+}
 """Of ordinary mail this share is above each head's limit."""
 _LOWEST: Final = 1.0
 _SMALL: Final = 0.02
@@ -215,20 +218,20 @@ def limits_of(benign: Floats) -> dict[str, dict[str, float]]:
     """The limits that few of these scores (n × heads) of ordinary mail exceed."""
     return {
         level: {
-            head: max(_LOWEST, round(float(np.quantile(benign[:, at], 1 - share)), 3))
+            head: max(_LOWEST, round(float(np.quantile(benign[:, at], 1 - shares[head])), 3))
             for at, head in enumerate(HEADS)
         }
-        for level, share in SHARES.items()
+        for level, shares in SHARES.items()
     }
 
 
 def folds(ham: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """Ordinary mail in two halves that share no corpus, of about the same size."""
-    count = Counter(one.source for one in ham)
-    halves: tuple[list[str], list[str]] = ([], [])
-    for source in sorted(count, key=lambda name: (-count[name], name)):
-        min(halves, key=lambda names: sum(count[name] for name in names)).append(source)
-    return tuple([one for one in ham if one.source in names] for names in halves)  # type: ignore[return-value]
+    """Ordinary mail in two halves that share no corpus (`train.toml`)."""
+    first, second = ({f"mail:{name}" for name in half} for half in manifest()["mails"]["halves"])
+    return (
+        [one for one in ham if one.source in first],
+        [one for one in ham if one.source in second],
+    )
 
 
 def trained(prompted: Sequence[Sample], ham: Sequence[Sample]) -> tuple[dict[str, Any], Floats]:
