@@ -225,6 +225,18 @@ def limits_of(benign: Floats) -> dict[str, dict[str, float]]:
     }
 
 
+def limits_over(halves: Sequence[Floats]) -> dict[str, dict[str, float]]:
+    """The limits of a model that has learnt both halves: what is medium is beyond nearly all of both by
+    models that saw one; what is low beyond the mean of the two, for it has seen both."""
+    made = limits_of(np.concatenate(halves))
+    each = [limits_of(half)["unsure"] for half in halves]
+    made["unsure"] = {
+        head: min(made["likely"][head], round(float(np.mean([one[head] for one in each])), 3))
+        for head in HEADS
+    }
+    return made
+
+
 def folds(ham: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     """Ordinary mail in two halves that share no corpus (`train.toml`)."""
     first, second = ({f"mail:{name}" for name in half} for half in manifest()["mails"]["halves"])
@@ -234,7 +246,9 @@ def folds(ham: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     )
 
 
-def trained(prompted: Sequence[Sample], ham: Sequence[Sample]) -> tuple[dict[str, Any], Floats]:
+def trained(
+    prompted: Sequence[Sample], ham: Sequence[Sample]
+) -> tuple[dict[str, Any], list[Floats]]:
     """The arrays of the model, and the scores of ordinary mail by models that saw no mail of its half."""
     own = list(made_up(fillers(ham)))
     halves = folds(ham)
@@ -242,15 +256,15 @@ def trained(prompted: Sequence[Sample], ham: Sequence[Sample]) -> tuple[dict[str
         judged([one.text for one in halves[1 - at]], fitted([*own, *prompted, *halves[at]]))
         for at in (0, 1)
     ]
-    return fitted([*own, *prompted, *ham]), np.concatenate(told)
+    return fitted([*own, *prompted, *ham]), told
 
 
 def main(root: Path, place: Path) -> None:
     """Train on the data folder, and write the model and its card into a folder."""
     prompted, ham = list(prompts(root)), list(mails(root))
-    made, benign = trained(prompted, ham)
-    limits = limits_of(benign)
-    save(place, _card(prompted, ham, benign, limits), {"words.npz": packed(made)})
+    made, told = trained(prompted, ham)
+    card = _card(prompted, ham, np.concatenate(told), limits_over(told))
+    save(place, card, {"words.npz": packed(made)})
 
 
 def _card(
@@ -277,8 +291,8 @@ def _card(
         },
         "limits": {level: dict(each) for level, each in limits.items()},
         "held_out": {
-            "how": "limits are quantiles of ordinary mail, each half of its corpora scored by a model that "
-            "saw only the other half; `python -m bench injection` holds out each source of attacks",
+            "how": "each half of the corpora of ordinary mail scored by a model that saw only the other; "
+            "`likely` is a quantile of all, `unsure` the mean of the halves'; `python -m bench injection` holds out each source of attacks",
             "mails": len(benign),
             "share_above": {
                 level: round(float((benign > np.array([each[head] for head in HEADS])).any(axis=1).mean()), 5)
