@@ -1,0 +1,48 @@
+"""Floods: so many copies of a row, or so many rows of one source, that they outvote the others."""
+
+from typing import Final
+
+import numpy as np
+
+from labrys.guard.training.rows import Bools, Ints, Rows, identity
+
+COPIES: Final = 3
+"""Of equal rows of one label so many count; more teach nothing new, they only weigh."""
+SHARE: Final = 0.34
+"""No source may give more than this share of a side, once there are enough rows."""
+_ENOUGH: Final = 20
+
+
+def flooded(rows: Rows, alike: Ints | None = None) -> Bools:
+    """The rows beyond the first `COPIES` of equal ones (by `alike`, a number for what is a copy of
+    what; else by their values) of one label. Where both labels occur all copies are flooded: they
+    contradict each other."""
+    same = identity(rows.values) if alike is None else alike
+    key = same * 2 + rows.bad
+    order = np.argsort(key, kind="stable")
+    begin = np.flatnonzero(np.diff(key[order], prepend=-1))
+    size = np.diff(np.append(begin, len(key)))
+    rank = np.empty(len(key), np.int64)
+    rank[order] = np.arange(len(key)) - np.repeat(begin, size)
+    sides = np.zeros((int(same.max(initial=-1)) + 1, 2), np.bool_)
+    sides[same, rows.bad.astype(np.int64)] = True
+    made: Bools = (rank >= COPIES) | sides.all(axis=1)[same]
+    return made
+
+
+def crowded(rows: Rows) -> Bools:
+    """The rows of a source beyond its share of a side; nothing where no sources are known, or so few
+    that some must have more."""
+    made = np.zeros(len(rows), np.bool_)
+    if rows.source is None:
+        return made
+    for side in (True, False):
+        mine = np.flatnonzero(rows.bad == side)
+        names = np.unique(rows.source[mine])
+        if len(mine) < _ENOUGH or len(names) * SHARE < 1:
+            continue
+        most = int(SHARE * len(mine))
+        for name in names:
+            of = mine[rows.source[mine] == name]
+            made[of[most:]] = True
+    return made
