@@ -42,6 +42,7 @@ OWN: Final = {
     "mail_relation": "bench.mail_relation",
     "names": "bench.names.main",
     "network": "bench.network",
+    "poison": "bench.poison",
     "theft": "bench.theft",
 }
 """Those with a command line of their own, and where it is."""

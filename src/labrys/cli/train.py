@@ -20,8 +20,22 @@ def command(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write it there, unsigned, and do not use it."),
     ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            "--review",
+            metavar="FILE",
+            help="What looks wrong, for you to decide about; DIR/review.csv if not named.",
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Learn from what looks wrong, too, as it is.")
+    ] = False,
 ) -> None:
     """Let a detector learn from your own data; what it learnt is used from the next scan on.
+
+    What looks mislabelled is set aside and told. Write keep, drop or turn beside it in the file and
+    train again. A model that finds fewer known attacks than before is not used.
 
     Needs the extra [ml]. The model is signed with your key `own`, which is made if there is none.
     `labrys guard back DETECTOR` uses the model before it again.
@@ -41,14 +55,18 @@ def command(
         raise LabrysError(f"{detector} has nothing to learn from data of your own")
     if find_spec("sklearn") is None or find_spec("lightgbm") is None:
         raise LabrysError("training needs more packages: pip install 'labrys[ml]'")
-    learn = import_module(f"{made.module}.train_own").learn
+    train_own = import_module(f"{made.module}.train_own")
+
+    def learn(into: Path) -> None:
+        train_own.learn(data, into, _note, review=review, keep=keep)
+
     if out is not None:
-        learn(data, out, _note)
+        learn(out)
         typer.echo(shown(f"the model is in {out}; nothing uses it"))
         return
     with TemporaryDirectory(prefix="labrys-model-") as folder:
         target = Path(folder) / "model"
-        learn(data, target, _note)
+        learn(target)
         if not any(each.name == _KEY for each in keys.trusted()):
             keys.make(_KEY)
             _note(f"made the key {_KEY}, which signs your models")

@@ -73,7 +73,7 @@ def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: i
 
     Raises LabrysError where the data lacks a column, ModelError where the model cannot be run.
     """
-    names, rows, bad = _table(data, given)
+    names, rows, bad = labelled(data, given)
     score = _scorer(model, names)
     plain = rows[~bad]
     threshold = float(np.quantile(score(plain), 1 - _RATE, method="higher"))
@@ -100,7 +100,8 @@ def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: i
     )
 
 
-def _table(data: Path, given: Threat) -> tuple[list[str], Floats, npt.NDArray[np.bool_]]:
+def labelled(data: Path, given: Threat) -> tuple[list[str], Floats, npt.NDArray[np.bool_]]:
+    """The columns of numbers, the rows, and which are attacks. LabrysError says what `data` lacks."""
     try:
         table = pq.read_table(data)
     except (OSError, pa.ArrowException) as error:

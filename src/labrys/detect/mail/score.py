@@ -85,7 +85,14 @@ class Scores:
 def model() -> Model:
     """The user's own model where there is one, else the shipped one; ModelError where the one in
     use is not what a trusted key signed."""
-    return read(own.in_use(ID) or load(files("labrys.detect.mail") / "model"))
+    artefact = own.in_use(ID)
+    return shipped() if artefact is None else read(artefact)
+
+
+@cache
+def shipped() -> Model:
+    """The model that comes with labrys."""
+    return read(load(files("labrys.detect.mail") / "model"))
 
 
 def read(artefact: Artefact) -> Model:

@@ -17,11 +17,23 @@ import pyarrow.compute as pc
 
 from labrys.detect.mail.columns import Bools, Floats, mask
 from labrys.detect.mail.features import Seen
-from labrys.detect.mail.score import LEVELS, TEXTS, Model, model, scores
+from labrys.detect.mail.score import LEVELS, TEXTS, Model, model, scores, shipped
 from labrys.detect.mail.train import FALSE_ALARMS, Passages, passages, quantised
+from labrys.detect.mail.train_check import (
+    BOTH,
+    LABEL,
+    Checked,
+    canary,
+    contradicted,
+    decided,
+    mislabelled,
+    suspects,
+)
 from labrys.errors import LabrysError
 from labrys.evidence.records import Source
 from labrys.evidence.registry import SNIFF_BYTES, choose, formats
+from labrys.guard.training import quarantine
+from labrys.guard.training.quarantine import Suspect
 from labrys.model.card import packed, save
 
 LEAST: Final = 20
@@ -35,36 +47,91 @@ _MARGIN: Final = 0.1
 _SHAPE: Final = "mail.message"
 
 
-def learn(folder: Path, out: Path, say: Callable[[str], None]) -> None:
-    """Write into `out` a model that also knows the mail in `folder`; LabrysError if it cannot."""
+def learn(
+    folder: Path,
+    out: Path,
+    say: Callable[[str], None],
+    *,
+    review: Path | None = None,
+    keep: bool = False,
+) -> None:
+    """Write into `out` a model that also knows the mail in `folder`; LabrysError if it cannot.
+
+    What looks mislabelled is not learnt from and told in `review` (a CSV file; `folder`/review.csv if
+    none is named), where the user decides; with `keep` it is learnt from as it is.
+    """
     made = model()
     table, bad = labelled(folder)
     say(f"{int((~bad).sum())} good and {int(bad.sum())} bad messages, copies left out")
+    place = review or folder / quarantine.FILE
     seen = Seen(table)
     cut = passages(seen)
-    part = np.array([int(one[:8], 16) % _PARTS for one in table["cluster"].to_pylist()])
-    margin = np.zeros(len(bad))
-    for number in range(_PARTS):
-        mine = part == number
-        say(f"part {number + 1} of {_PARTS}")
-        margin[mine] = scores(seen, moved(made, cut, bad, ~mine)).margin[mine]
-    whole = moved(made, cut, bad, np.ones(len(bad), bool))
-    limits = raised(made, margin[~bad])
+    checked = _checked(made, table, cut, bad, quarantine.read(place), keep=keep)
+    if checked.suspects:
+        quarantine.write(place, checked.suspects)
+    if checked.waiting:
+        used = "they are used all the same" if keep else "they are not used; --keep uses them"
+        say(f"{checked.waiting} of your messages should be looked at, see {place}: {used}")
+    bad, used_rows = checked.bad, checked.used
+    for side in (True, False):
+        if (count := int((used_rows & (bad == side)).sum())) < LEAST:
+            raise LabrysError(f"only {count} messages of a side are beyond doubt; see {place}")
+    margin = _held_out(made, table, cut, bad, used_rows)
+    whole = moved(made, cut, bad, used_rows)
+    limits = raised(made, margin[used_rows & ~bad])
+    good_margin, bad_margin = margin[used_rows & ~bad], margin[used_rows & bad]
     report = {
-        "good": int((~bad).sum()),
-        "bad": int(bad.sum()),
+        "good": len(good_margin),
+        "bad": len(bad_margin),
+        "set_aside": int((~used_rows).sum()),
         "held_out": {
             level: {
-                "good_above": int((margin[~bad] > limits[level]).sum()),
-                "bad_above": int((margin[bad] > limits[level]).sum()),
+                "good_above": int((good_margin > limits[level]).sum()),
+                "bad_above": int((bad_margin > limits[level]).sum()),
             }
             for level in LEVELS
         },
     }
-    _write(out, replace(whole, thresholds=limits), report)
+    final = replace(whole, thresholds=limits)
+    canary(shipped(), final, say)
+    _write(out, final, report)
     for level in LEVELS:
         above = report["held_out"][level]  # type: ignore[index]
         say(f"{level}: {above['bad_above']} of the bad, {above['good_above']} of the good")
+
+
+def _held_out(made: Model, table: pa.Table, cut: Passages, bad: Bools, used: Bools) -> Floats:
+    """The margin of each message by a model that has not learnt from it."""
+    seen = Seen(table)
+    part = np.array([int(one[:8], 16) % _PARTS for one in table["cluster"].to_pylist()])
+    margin = np.zeros(len(bad))
+    for number in range(_PARTS):
+        mine = part == number
+        learns = ~mine & used
+        both = bool(bad[learns].any() and not bad[learns].all())
+        by = moved(made, cut, bad, learns) if both else made
+        margin[mine] = scores(seen, by).margin[mine]
+    return margin
+
+
+def _checked(
+    made: Model,
+    table: pa.Table,
+    cut: Passages,
+    bad: Bools,
+    before: dict[str, Suspect],
+    *,
+    keep: bool,
+) -> Checked:
+    """The messages after what the user has decided, and what he should look at."""
+    lies_in = bad
+    bad, kept, dropped = decided(table, bad, before)
+    both = contradicted(table, bad) & ~kept & ~dropped
+    sure = ~both & ~dropped
+    doubt = mislabelled(_held_out(made, table, cut, bad, sure), made, bad) & sure & ~kept
+    why = np.where(both, BOTH, np.where(doubt, LABEL, "")).tolist()
+    aside = np.zeros(len(bad), bool) if keep else both | doubt
+    return Checked(bad, ~aside & ~dropped, suspects(table, lies_in, why, before))
 
 
 def labelled(folder: Path) -> tuple[pa.Table, Bools]:
@@ -134,7 +201,10 @@ def moved(made: Model, cut: Passages, bad: Bools, chosen: Bools) -> Model:
     )  # fmt: skip
     # What the user's mail does not hold keeps its weight to the last bit.
     change = np.abs(learner.coef_[0] - start[0]) > 1e-3 * np.abs(start[0])
-    weights = np.where(change, learner.coef_[0], start[0])
+    # And no word comes to speak for a message more than it does in the shipped model: good mail can
+    # be planted by whoever writes to the user.
+    least = np.minimum(shipped().weights.astype(np.float64), 0.0)
+    weights = np.where(change, np.maximum(learner.coef_[0], least), start[0])
     return replace(made, weights=quantised(weights)[0].astype(np.float32))
 
 

@@ -26,7 +26,8 @@ def flooded(rows: Rows, alike: Ints | None = None) -> Bools:
     rank[order] = np.arange(len(key)) - np.repeat(begin, size)
     sides = np.zeros((int(same.max(initial=-1)) + 1, 2), np.bool_)
     sides[same, rows.bad.astype(np.int64)] = True
-    made: Bools = (rank >= COPIES) | sides.all(axis=1)[same]
+    contradicted: Bools = np.logical_and(sides[:, 0], sides[:, 1])
+    made: Bools = (rank >= COPIES) | contradicted[same]
     return made
 
 

@@ -1,7 +1,7 @@
 """All checks of what is to be learnt from, and what each row counts afterwards. Nothing is deleted.
 
-A row counts nothing where it is one of a flood or bears the stamp of a backdoor, and half where its
-label is doubted as many are; the reason says which. Whoever looks at it can give it back.
+A row is set aside where it is one of a flood or bears the stamp of a backdoor. Where its label is
+doubted it is told, and counts until somebody has looked at it. Whoever looks can give each back.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labrys.guard.training.copies import crowded, flooded
-from labrys.guard.training.labels import doubted, weights
+from labrys.guard.training.labels import doubted
 from labrys.guard.training.rows import Bools, Fit, Floats, HeldOut, Ints, Rows, held_out
 from labrys.guard.training.stamps import Found, stamped, tried
 
-ROUNDS = 1
 LABEL, COPY, SOURCE, STAMP = "label", "copies", "source", "stamp"
 WHY = {
     LABEL: "looks like the other side to models that have not seen it",
@@ -26,8 +25,8 @@ WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`weight` is what each row counts, `reason` why somebody should look
-    at it (a key of `WHY`, or empty).
+    """`weight` is 0 for rows that are set aside, else 1; `reason` is why somebody should look at a row
+    (a key of `WHY`, or empty).
 
     `label`, `stamp`: how suspicious each row is by these, 0 for not at all.
     """
@@ -37,8 +36,8 @@ class Review:
     label: Floats
     stamp: Floats
 
-    def set_aside(self) -> Ints:
-        """The rows that a person should look at."""
+    def suspects(self) -> Ints:
+        """The rows that a person should look at: those set aside, and those of doubted label."""
         made: Ints = np.flatnonzero(np.array(self.reason) != "")
         return made
 
@@ -59,14 +58,9 @@ def reviewed(
     marked = odd.rows() & free
     reason[marked & (weight > 0)] = STAMP
     weight[marked] = 0.0
-    doubt = doubted(by.score, rows.bad)
-    for number in range(1, ROUNDS + 1):
-        left = weight * weights(doubt.rows & free)
-        by = held_out(fit, rows, left, seed=seed + number)
-        doubt = doubted(by.score, rows.bad)
-    left = weight * weights(doubt.rows & free)
+    doubt = doubted(held_out(fit, rows, weight, seed=seed + 1).score, rows.bad)
     reason[doubt.rows & free & (weight > 0)] = LABEL
-    return Review(left, tuple(reason.tolist()), doubt.score, odd.score)
+    return Review(weight, tuple(reason.tolist()), doubt.score, odd.score)
 
 
 def _stamps(rows: Rows, weight: Floats, by: HeldOut, seed: int) -> Found:

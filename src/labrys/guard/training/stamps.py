@@ -78,7 +78,8 @@ def stamped(rows: Rows, *, seed: int = 1) -> Found:
     groups = _groups(codes, often, rows.bad)
     odd = _oddness(codes, often, groups, np.random.default_rng(seed))
     order = np.argsort(-odd, kind="stable").tolist()
-    made, seen = [], np.zeros(len(rows), np.bool_)
+    made: list[Stamp] = []
+    seen = np.zeros(len(rows), np.bool_)
     for at in order:
         first, second, members, _ = groups[at]
         score[members] = np.maximum(score[members], odd[at])
