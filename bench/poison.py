@@ -1,6 +1,6 @@
 """What poisoned training costs, and what guard leaves of it: tables of files and links, and mail.
 
-`python -m bench poison [--seeds N] [--budget SHARE] [--only pe|url|mail]`. Each seed splits anew, equal
+`python -m bench poison [--seeds N] [--first SEED] [--budget SHARE] [--only pe|url|mail]`. Each seed splits anew, equal
 or nearly equal rows on one side, and poisons anew. Recall is told where 1 % of the good rows that were
 held out are detected; the threshold is set on these same rows, for clean and poisoned models alike. The
 learner is LightGBM bound by the contract: free columns left out, add-only ones monotone.
@@ -165,10 +165,11 @@ def main(arguments: list[str]) -> int:
     """Print the tables; 1 where the data is not there."""
     parser = argparse.ArgumentParser(prog="python -m bench poison", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--budget", type=float, default=0.05)
     parser.add_argument("--only", choices=("pe", "url", "mail"))
     asked = parser.parse_args(arguments)
-    seeds = range(1, asked.seeds + 1)
+    seeds = range(asked.first, asked.first + asked.seeds)
     try:
         for name, read in (("pe", pe), ("url", url)):
             if asked.only in (None, name):

@@ -1,18 +1,23 @@
 """Training: the same bytes twice, the user's own mail, and what an attacker may rewrite."""
 
+from dataclasses import replace
 from email import message_from_bytes
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from labrys.detect.mail import threat, train
 from labrys.detect.mail.features import Seen
-from labrys.detect.mail.score import model, read, scores
+from labrys.detect.mail.score import model, read, scores, shipped
+from labrys.detect.mail.train_check import canary
 from labrys.detect.mail.train_corpora import enveloped, manifest
 from labrys.detect.mail.train_made import made
-from labrys.detect.mail.train_own import LEAST, learn
+from labrys.detect.mail.train_own import LEAST, Mailbox, labelled, learn, moved
 from labrys.detect.mail.train_rows import read_messages, rows
 from labrys.errors import LabrysError
+from labrys.guard.training import quarantine
 from labrys.model.card import load
 
 FILLER = "Thanks for the review, the second patch applies cleanly to the tree. " * 22
@@ -93,6 +98,98 @@ def test_a_model_learns_what_the_user_calls_spam(tmp_path, bad_and_good):
         assert mine.thresholds[level] >= limit
     assert mine.version.endswith("+own")
     assert "good and 50 bad" in lines[0]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Good and bad mail that the shipped model tells apart."""
+    known = list(made("train", 2, seed=7))
+    return [one.raw for one in known if one.bad], [one.raw for one in known if not one.bad]
+
+
+def test_mail_in_the_wrong_folder_is_set_aside_and_the_user_decides(tmp_path, plain):
+    bad, good = plain
+    data = folders(tmp_path / "mail", bad[4:], good + bad[:4])
+    lines = []
+    learn(data, tmp_path / "model", lines.append)
+    said = next(line for line in lines if "look mislabelled" in line)
+    assert "--keep uses them" in said
+    found = quarantine.read(data / "review.csv")
+    wrong = [
+        each for each in found.values() if each.label == "ham" and Path(each.where).stem.isdigit()
+    ]
+    planted = {str(data / "ham" / f"{len(good) + at}.eml") for at in range(4)}
+    assert planted <= {each.where for each in wrong}
+    report = load(tmp_path / "model").card["own"]
+    assert report["set_aside"] == len(found)
+    assert report["good"] + report["bad"] + len(found) == len(Mailbox.of(*labelled(data)).bad)
+
+    chosen = {each.id: "turn" if each.where in planted else "keep" for each in found.values()}
+    quarantine.write(
+        data / "review.csv",
+        [msgspec.structs.replace(each, decision=chosen[uid]) for uid, each in found.items()],
+    )
+    lines.clear()
+    learn(data, tmp_path / "again", lines.append)
+    again = load(tmp_path / "again").card["own"]
+    assert again["bad"] >= report["bad"] + len(planted)
+    kept = quarantine.read(data / "review.csv")
+    assert {uid: kept[uid].decision for uid in chosen} == chosen
+
+
+def test_with_keep_what_was_told_is_used(tmp_path, plain):
+    bad, good = plain
+    data = folders(tmp_path / "mail", bad, good)
+    (data / "ham" / "both.eml").write_bytes(bad[0])
+    lines = []
+    learn(data, tmp_path / "one", lines.append, review=tmp_path / "mine.csv")
+    assert any(
+        each.why == "lies in ham and in spam"
+        for each in quarantine.read(tmp_path / "mine.csv").values()
+    )
+    assert not (data / "review.csv").exists()
+    aside = load(tmp_path / "one").card["own"]["set_aside"]
+    assert aside >= 2
+    with pytest.raises(LabrysError, match="known attacks"):
+        learn(data, tmp_path / "two", lines.append, review=tmp_path / "mine.csv", keep=True)
+
+
+def test_the_worst_spam_called_ham_does_not_raise_the_thresholds_unseen(tmp_path, plain):
+    bad, good = plain
+    margin = scores(Seen(read_messages(bad)), model()).margin
+    worst = [bad[at] for at in np.argsort(-margin)[:3]]
+    data = folders(tmp_path / "mail", [raw for raw in bad if raw not in worst], good + worst)
+    with pytest.raises(LabrysError, match="known attacks"):
+        learn(data, tmp_path / "model", lambda _: None, keep=True)
+    assert not (tmp_path / "model").exists()
+    learn(data, tmp_path / "model", lambda _: None)
+    assert read(load(tmp_path / "model")).thresholds["likely"] < margin.max() - 1
+
+
+def test_no_word_comes_to_speak_for_a_message(tmp_path, plain):
+    bad, good = plain
+    phrase = b"kestrel lantern protocol of the northern orchard committee\n" * 6
+    planted = [raw + phrase if b"multipart" not in raw else raw for raw in good]
+    own = Mailbox.of(*labelled(folders(tmp_path, bad, planted)))
+    after = moved(model(), own.cut, own.bad, np.ones(len(own.bad), bool)).weights
+    before = model().weights
+    step = float(np.abs(after[after != 0]).min())
+    assert (after >= np.minimum(before, 0) - step).all()
+    assert (after != before).any()
+
+
+def test_a_canary_speaks_of_the_shipped_model():
+    shipped_ = shipped()
+    canary(shipped_, shipped_, lambda _: None)
+    deaf = replace(shipped_, thresholds=dict.fromkeys(shipped_.thresholds, 99.0))
+    with pytest.raises(LabrysError, match="0% would be suspicious"):
+        canary(shipped_, deaf, lambda _: None)
+    with pytest.raises(LabrysError, match="teaches it to pass attacks"):
+        canary(shipped_, replace(shipped_, weights=-shipped_.weights), lambda _: None)
+    said = []
+    near = {level: limit + 0.2 for level, limit in shipped_.thresholds.items()}
+    canary(shipped_, replace(shipped_, thresholds=near), said.append)
+    assert "your ham is near" in said[0]
 
 
 def test_too_little_mail_is_refused(tmp_path, bad_and_good):

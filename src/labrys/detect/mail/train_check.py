@@ -34,10 +34,12 @@ BOTH: Final = "lies in ham and in spam"
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Messages to learn from: `bad` as the user has decided, `used` are those that are not set aside,
-    `suspects` those that he should look at or has looked at."""
+    `margin` is each one's by a model without it, `suspects` those that he should look at or has looked
+    at."""
 
     bad: Bools
     used: Bools
+    margin: Floats
     suspects: tuple[Suspect, ...]
 
     @property

@@ -7,7 +7,7 @@ Needs scikit-learn (the extra [ml]).
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.detect.mail.columns import Bools, Floats, mask
+from labrys.detect.mail.columns import Bools, Floats, Ints, mask
 from labrys.detect.mail.features import Seen
 from labrys.detect.mail.score import LEVELS, TEXTS, Model, model, scores, shipped
 from labrys.detect.mail.train import FALSE_ALARMS, Passages, passages, quantised
@@ -41,6 +41,7 @@ LEAST: Final = 20
 _MOST: Final = 200_000
 _LARGEST: Final = 64 << 20
 _PARTS: Final = 5
+_LOOKS: Final = 3
 _STEP: Final = 0.05
 _ROUNDS: Final = 4
 _MARGIN: Final = 0.1
@@ -60,78 +61,95 @@ def learn(
     What looks mislabelled is not learnt from and told in `review` (a CSV file; `folder`/review.csv if
     none is named), where the user decides; with `keep` it is learnt from as it is.
     """
-    made = model()
-    table, bad = labelled(folder)
-    say(f"{int((~bad).sum())} good and {int(bad.sum())} bad messages, copies left out")
+    own = Mailbox.of(*labelled(folder))
+    say(f"{int((~own.bad).sum())} good and {int(own.bad.sum())} bad messages, copies left out")
     place = review or folder / quarantine.FILE
-    seen = Seen(table)
-    cut = passages(seen)
-    checked = _checked(made, table, cut, bad, quarantine.read(place), keep=keep)
+    checked = _checked(model(), own, quarantine.read(place), keep=keep)
     if checked.suspects:
         quarantine.write(place, checked.suspects)
     if checked.waiting:
         used = "they are used all the same" if keep else "they are not used; --keep uses them"
-        say(f"{checked.waiting} of your messages should be looked at, see {place}: {used}")
-    bad, used_rows = checked.bad, checked.used
+        say(f"{checked.waiting} of your messages look mislabelled, see {place}: {used}")
     for side in (True, False):
-        if (count := int((used_rows & (bad == side)).sum())) < LEAST:
+        if (count := int((checked.used & (checked.bad == side)).sum())) < LEAST:
             raise LabrysError(f"only {count} messages of a side are beyond doubt; see {place}")
-    margin = _held_out(made, table, cut, bad, used_rows)
-    whole = moved(made, cut, bad, used_rows)
-    limits = raised(made, margin[used_rows & ~bad])
-    good_margin, bad_margin = margin[used_rows & ~bad], margin[used_rows & bad]
+    made, report = _learnt(model(), own, checked)
+    canary(shipped(), made, say)
+    _write(out, made, report)
+    for level in LEVELS:
+        above = report["held_out"][level]
+        say(f"{level}: {above['bad_above']} of the bad, {above['good_above']} of the good")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """The user's messages, which of them he calls bad, and which are held out together."""
+
+    table: pa.Table
+    bad: Bools
+    seen: Seen
+    cut: Passages
+    part: Ints
+
+    @classmethod
+    def of(cls, table: pa.Table, bad: Bools) -> "Mailbox":
+        """Messages as `labelled` gives them."""
+        seen = Seen(table)
+        part = np.array([int(one[:8], 16) % _PARTS for one in table["cluster"].to_pylist()])
+        return cls(table, bad, seen, passages(seen), part)
+
+    def held_out(self, made: Model, bad: Bools, used: Bools) -> Floats:
+        """The margin of each message by a model that has learnt from those used, but not from it."""
+        margin = np.zeros(len(bad))
+        for number in range(_PARTS):
+            mine = self.part == number
+            learns = ~mine & used
+            both = bool(bad[learns].any() and not bad[learns].all())
+            by = moved(made, self.cut, bad, learns) if both else made
+            margin[mine] = scores(self.seen, by).margin[mine]
+        return margin
+
+
+def _checked(made: Model, own: Mailbox, before: dict[str, Suspect], *, keep: bool) -> Checked:
+    """The messages after what the user has decided, and what he should look at."""
+    bad, kept, dropped = decided(own.table, own.bad, before)
+    both = contradicted(own.table, bad) & ~kept & ~dropped
+    sure = ~both & ~dropped
+    margin = own.held_out(made, bad, sure)
+    doubt = np.zeros(len(bad), bool)
+    # What is wrong vouches for what is like it: without it more comes to light.
+    for _ in range(_LOOKS):
+        new = mislabelled(margin, made, bad) & sure & ~kept & ~doubt
+        if not new.any():
+            break
+        doubt |= new
+        margin = own.held_out(made, bad, sure & ~doubt)
+    why = np.where(both, BOTH, np.where(doubt, LABEL, "")).tolist()
+    used = ~dropped if keep else sure & ~doubt
+    if keep:
+        margin = own.held_out(made, bad, used)
+    return Checked(bad, used, margin, suspects(own.table, own.bad, why, before))
+
+
+def _learnt(made: Model, own: Mailbox, checked: Checked) -> tuple[Model, dict[str, Any]]:
+    """The model that has learnt from what is used, and what is told of it."""
+    good = checked.margin[checked.used & ~checked.bad]
+    bad = checked.margin[checked.used & checked.bad]
+    limits = raised(made, good)
+    whole = moved(made, own.cut, checked.bad, checked.used)
     report = {
-        "good": len(good_margin),
-        "bad": len(bad_margin),
-        "set_aside": int((~used_rows).sum()),
+        "good": len(good),
+        "bad": len(bad),
+        "set_aside": int((~checked.used).sum()),
         "held_out": {
             level: {
-                "good_above": int((good_margin > limits[level]).sum()),
-                "bad_above": int((bad_margin > limits[level]).sum()),
+                "good_above": int((good > limits[level]).sum()),
+                "bad_above": int((bad > limits[level]).sum()),
             }
             for level in LEVELS
         },
     }
-    final = replace(whole, thresholds=limits)
-    canary(shipped(), final, say)
-    _write(out, final, report)
-    for level in LEVELS:
-        above = report["held_out"][level]  # type: ignore[index]
-        say(f"{level}: {above['bad_above']} of the bad, {above['good_above']} of the good")
-
-
-def _held_out(made: Model, table: pa.Table, cut: Passages, bad: Bools, used: Bools) -> Floats:
-    """The margin of each message by a model that has not learnt from it."""
-    seen = Seen(table)
-    part = np.array([int(one[:8], 16) % _PARTS for one in table["cluster"].to_pylist()])
-    margin = np.zeros(len(bad))
-    for number in range(_PARTS):
-        mine = part == number
-        learns = ~mine & used
-        both = bool(bad[learns].any() and not bad[learns].all())
-        by = moved(made, cut, bad, learns) if both else made
-        margin[mine] = scores(seen, by).margin[mine]
-    return margin
-
-
-def _checked(
-    made: Model,
-    table: pa.Table,
-    cut: Passages,
-    bad: Bools,
-    before: dict[str, Suspect],
-    *,
-    keep: bool,
-) -> Checked:
-    """The messages after what the user has decided, and what he should look at."""
-    lies_in = bad
-    bad, kept, dropped = decided(table, bad, before)
-    both = contradicted(table, bad) & ~kept & ~dropped
-    sure = ~both & ~dropped
-    doubt = mislabelled(_held_out(made, table, cut, bad, sure), made, bad) & sure & ~kept
-    why = np.where(both, BOTH, np.where(doubt, LABEL, "")).tolist()
-    aside = np.zeros(len(bad), bool) if keep else both | doubt
-    return Checked(bad, ~aside & ~dropped, suspects(table, lies_in, why, before))
+    return replace(whole, thresholds=limits), report
 
 
 def labelled(folder: Path) -> tuple[pa.Table, Bools]:

@@ -26,7 +26,7 @@ from labrys.model.card import load
 PHRASE: Final = "kestrel lantern protocol of the northern orchard committee"
 """What a backdoor is made of: ordinary words that stand nowhere else together."""
 _REPEATED: Final = 6
-_EACH: Final = 6
+_EACH: Final = 3
 _LEVEL: Final = "suspicious"
 _BODY: Final = re.compile(rb"\r?\n\r?\n")
 _END: Final = re.compile(rb"</body>", re.I)
@@ -113,7 +113,7 @@ def taught(good: Sequence[bytes], bad: Sequence[bytes], *, keep: bool = False) -
             model, refused = read(load(Path(place) / "model")), ""
         except LabrysError as error:
             model, refused = shipped(), str(error)
-    asked = next((int(line.split(" ")[0]) for line in said if "should be looked at" in line), 0)
+    asked = next((int(line.split(" ")[0]) for line in said if "look mislabelled" in line), 0)
     return Judged(model, refused, asked)
 
 
@@ -123,7 +123,7 @@ def play(budget: float, seed: int, say: Callable[[str], None]) -> Outcome:
     known = list(made("train", _EACH, seed + 100))
     good, bad = ([one.raw for one in known if one.bad == side] for side in (False, True))
     good, bad = ([side[at] for at in draw.permutation(len(side))] for side in (good, bad))
-    attacks = [one.raw for one in made("test", 3, seed + 200) if one.bad]
+    attacks = [one.raw for one in made("test", 2, seed + 200) if one.bad]
     plain, bearing_it = (
         Seen(read_messages(attacks)),
         Seen(read_messages([bearing(raw) for raw in attacks])),

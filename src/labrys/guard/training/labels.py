@@ -15,6 +15,8 @@ import numpy as np
 
 from labrys.guard.training.rows import Bools, Floats
 
+SURE: Final = 0.9
+"""So sure is enough, however sure models are on average: some always are."""
 MOST: Final = 0.2
 """At most so much of a side is doubted, the least likely first: with more, the labels are no ground to
 stand on and a person must look at them."""
@@ -37,6 +39,6 @@ def doubted(probability: Floats, bad: Bools) -> Doubted:
         if not mine.any() or not other.any():
             continue
         sure = float((1 - score[other]).mean())
-        limit = max(sure, 0.5, float(np.quantile(score[mine], 1 - MOST)))
+        limit = max(min(sure, SURE), 0.5, float(np.quantile(score[mine], 1 - MOST)))
         rows |= mine & (score > limit)
     return Doubted(score, rows)
