@@ -1,6 +1,6 @@
 """What poisoned training costs, and what guard leaves of it: tables of files and links, and mail.
 
-`python -m bench poison [--seeds N] [--first SEED] [--budget SHARE] [--only pe|url|mail]`. Each seed splits anew, equal
+`python -m bench poison [--seeds N] [--first SEED] [--rows N] [--budget SHARE] [--only pe|url|mail]`. Each seed splits anew, equal
 or nearly equal rows on one side, and poisons anew. Recall is told where 1 % of the good rows that were
 held out are detected; the threshold is set on these same rows, for clean and poisoned models alike. The
 learner is LightGBM bound by the contract: free columns left out, add-only ones monotone.
@@ -9,7 +9,7 @@ learner is LightGBM bound by the contract: free columns left out, add-only ones 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -114,13 +114,16 @@ class Data:
     reach: list[str]
     rows: Rows
     group: Floats
+    most: int = 1 << 40
 
     def split(self, seed: int) -> tuple[Rows, Rows]:
-        """Rows to learn from and to judge by; a group is on one side."""
+        """Rows to learn from (`most` at most) and to judge by; a group is on one side."""
         _, group = np.unique(self.group, axis=0, return_inverse=True)
         order = np.random.default_rng(seed).permutation(int(group.max()) + 1)[group.reshape(-1)]
         learns = order < _LEARNS * (order.max() + 1)
-        return self.rows.take(learns), self.rows.take(~learns)
+        chosen = np.flatnonzero(learns)
+        chosen = chosen[np.argsort(order[chosen], kind="stable")][: self.most]
+        return self.rows.take(chosen), self.rows.take(~learns)
 
     def columns(self, reach: Sequence[str]) -> list[int]:
         return [at for at, each in enumerate(self.reach) if each in reach]
@@ -165,6 +168,7 @@ def main(arguments: list[str]) -> int:
     """Print the tables; 1 where the data is not there."""
     parser = argparse.ArgumentParser(prog="python -m bench poison", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=1 << 40, help="of tables learn from so many")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--budget", type=float, default=0.05)
     parser.add_argument("--only", choices=("pe", "url", "mail"))
@@ -173,7 +177,7 @@ def main(arguments: list[str]) -> int:
     try:
         for name, read in (("pe", pe), ("url", url)):
             if asked.only in (None, name):
-                tables(read(), seeds, asked.budget)
+                tables(replace(read(), most=asked.rows), seeds, asked.budget)
         if asked.only in (None, "mail"):
             mail(seeds, asked.budget)
     except Skipped as reason:

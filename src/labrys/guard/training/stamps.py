@@ -22,15 +22,15 @@ _SAMPLES: Final = 96
 _ONE_LABEL: Final = 0.9
 _COMMON: Final = 0.9
 """Columns in which any two rows agree this often say nothing of who is akin."""
-CUT: Final = 3.0
+CUT: Final = 1.5
 """From this score on a stamp is looked at: what does a model make of attacks that bear it?"""
-HELPS: Final = 0.1
+HELPS: Final = 0.2
 """A stamp is one of a backdoor where it lets so large a share of caught attacks through."""
 MOST: Final = 0.05
 """No more than this share of all rows is set aside, the strongest first."""
 RATE: Final = 0.01
 """A model catches what scores above this share of the good rows."""
-_TRIED: Final = 40
+_TRIED: Final = 150
 _ATTACKS: Final = 2_000
 
 Group = tuple[int, int, Ints, float]
