@@ -53,6 +53,23 @@ def _common_letters(names: Sequence[str], _: Draw) -> list[str]:
     return [name.translate(common) for name in names]
 
 
+def _more_words(names: Sequence[str], draw: Draw) -> list[str]:
+    return [*names, *(f"{draw.choice(_WORDS)}{draw.choice(_WORDS)}" for _ in range(10))]
+
+
+def _more_mistyped(names: Sequence[str], draw: Draw) -> list[str]:
+    made = []
+    for _ in range(10):
+        word = str(draw.choice(_WORDS))
+        at = int(draw.integers(len(word)))
+        made.append(word[:at] + word[at + 1 :] + str(draw.choice(_WORDS))[:3])
+    return [*names, *made]
+
+
+def _in_front(names: Sequence[str], draw: Draw) -> list[str]:
+    return [*(f"{draw.choice(_WORDS)}-{draw.choice(_WORDS)}" for _ in range(5)), *names]
+
+
 def _few(names: Sequence[str], _: Draw) -> list[str]:
     return list(names[:2])
 
@@ -71,3 +88,10 @@ COST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("six letters", "two words"), 1),
     "two names a day": 2,
 }
+
+ADD_ONLY: Final[Mapping[str, Rewrite]] = {
+    "names of words as well": _more_words,
+    "mistyped names as well": _more_mistyped,
+    "names of words before": _in_front,
+}
+"""What only adds: none of it may ever lower a score (`tests/test_add_only.py`)."""

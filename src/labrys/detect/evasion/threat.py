@@ -313,3 +313,25 @@ COST: Final[Mapping[str, int]] = {
     ),
     "renamed": 2,
 }
+
+_PLAIN: Final = ("report", "backup", "library", "season", "printer", "holiday", "summary", "garden")
+
+
+def _words_behind(line: str, draw: Draw) -> str:
+    return f"{line} {' '.join(draw.choice(_PLAIN, 4).tolist())}"
+
+
+def _comment_behind(line: str, draw: Draw) -> str:
+    return f"{line} & rem {' '.join(draw.choice(_PLAIN, 6).tolist())}"
+
+
+def _program_behind(line: str, draw: Draw) -> str:
+    return f"{line} & echo {draw.choice(_PLAIN)}"
+
+
+ADD_ONLY: Final[Mapping[str, Rewrite]] = {
+    "words behind": _words_behind,
+    "a comment behind": _comment_behind,
+    "a command behind": _program_behind,
+}
+"""What only adds, behind the line: none of it may ever lower a score."""

@@ -212,6 +212,45 @@ def _all(raw: bytes, draw: Draw, filler: str) -> bytes:
     return raw
 
 
+def _hidden_behind(raw: bytes, draw: Draw, filler: str) -> bytes:
+    """Hidden text behind what there is, where the message is in HTML."""
+    hidden = _HIDE[int(draw.integers(len(_HIDE)))].format(filler)
+    return _around(raw, lambda text: text, lambda text: _inserted(_END, text, hidden, first=False))
+
+
+def _picture_behind(raw: bytes, draw: Draw, _: str) -> bytes:
+    shown = f'<img src="https://img.example.org/{draw.integers(1000)}.png">'
+    return _around(raw, lambda text: text, lambda text: _inserted(_END, text, shown, first=False))
+
+
+def _link_behind(raw: bytes, draw: Draw, _: str) -> bytes:
+    """A link to an ordinary site, around nothing that is seen."""
+    made = f'<a href="https://www.example.org/{draw.integers(1000)}"></a>'
+    return _around(raw, lambda text: text, lambda text: _inserted(_END, text, made, first=False))
+
+
+def _attachment(raw: bytes, draw: Draw, filler: str) -> bytes:
+    """A harmless document more."""
+    message = message_from_bytes(raw)
+    added = Message()
+    name = f"notes{draw.integers(1000)}.{draw.choice(['txt', 'csv', 'pdf'])}"
+    added["Content-Type"] = "application/octet-stream"
+    added["Content-Disposition"] = f'attachment; filename="{name}"'
+    added.set_payload(filler[:400].encode("ascii", "replace").decode())
+    if message.get_content_type() == "multipart/mixed":
+        message.attach(added)
+        return _bytes(message, raw)
+    inner = Message()
+    for header in ("Content-Type", "Content-Transfer-Encoding"):
+        if message[header]:
+            inner[header] = str(message[header])
+            del message[header]
+    inner.set_payload(message.get_payload())
+    message["Content-Type"] = f'multipart/mixed; boundary="=={draw.integers(1 << 40):x}"'
+    message.set_payload([inner, added])
+    return _bytes(message, raw)
+
+
 REWRITES: Final[Mapping[str, Rewrite]] = {
     "filler in front": _front,
     "filler behind": _behind,
@@ -232,3 +271,12 @@ COST: Final[Mapping[str, int]] = {
     "links through a redirector": 2,
     "no Reply-To": 2,
 }
+
+ADD_ONLY: Final[Mapping[str, Rewrite]] = {
+    "hidden text behind": _hidden_behind,
+    "a picture behind": _picture_behind,
+    "a link behind": _link_behind,
+    "an attachment more": _attachment,
+}
+"""What only adds and leaves what is read as it is: none of it may ever lower a score. Text that is
+seen is not among it: it dilutes the windows that it shares with the message (`text.py`)."""

@@ -29,6 +29,7 @@ from labrys.detect.mail.train_made import made
 from labrys.detect.mail.train_rows import rows
 from labrys.model.card import packed, save
 from labrys.model.feature import constraints, used
+from labrys.model.monotone import mended
 
 EACH_MADE: Final = 16
 PASSAGE: Final = 100
@@ -322,7 +323,8 @@ def write(out: Path, found: HeldOut, data: Mail) -> None:
         "held_out": report(found.margin, data, limits),
         "how": "thresholds and figures: each corpus judged by a model without its fold",
     }  # fmt: skip
-    save(out, card, {"words.npz": words, "trees.txt": fitted.booster.model_to_string().encode()})
+    text = mended(fitted.booster.model_to_string().encode(), constraints(FEATURES))
+    save(out, card, {"words.npz": words, "trees.txt": text})
 
 
 def _usual(data: Mail) -> Bools:

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.detect.url import explain
+from labrys.detect.url.features import Floats
 from labrys.detect.url.score import model
 from labrys.ocsf.entities import entities
 from labrys.ocsf.schema import FINDING
 
 SHAPE: Final = "mail.link"
-_COLUMNS: Final = ("target", "href")
-"""Where the link is: where it leads if that could be told, else as it stands."""
+_COLUMNS: Final = ("href", "target")
+"""The link as it stands, and where it seems to lead: a phisher can hang any address on his own."""
 
 
 def detect(shape: str, batch: pa.Table) -> pa.Table:
@@ -23,17 +24,27 @@ def detect(shape: str, batch: pa.Table) -> pa.Table:
     columns = [batch[name].cast(pa.string()) for name in _COLUMNS if name in batch.column_names]
     if not columns:
         return FINDING.empty_table()
-    coded = pc.coalesce(*columns).combine_chunks().dictionary_encode()
     held = model()
-    margin = held.scores(coded.dictionary)
-    worst = np.flatnonzero(margin > held.limits["slight"])
-    chosen = pc.fill_null(pc.is_in(coded.indices, pa.array(worst, coded.indices.type)), False)
+    coded = [column.combine_chunks().dictionary_encode() for column in columns]
+    told = [held.scores(one.dictionary) for one in coded]
+    each = np.stack([_of_rows(one, margin) for one, margin in zip(coded, told, strict=True)])
+    worst = each.max(axis=0)
+    rows = np.flatnonzero(worst > held.limits["slight"])
+    which = each.argmax(axis=0)[rows].tolist()
+    links = [columns[side][row].as_py() for side, row in zip(which, rows.tolist(), strict=True)]
     said = {
-        at: explain.finding(held, coded.dictionary[at].as_py(), margin[at]) for at in worst.tolist()
+        link: explain.finding(held, link, margin)
+        for link, margin in zip(links, worst[rows].tolist(), strict=True)
     }
-    found = batch.filter(chosen)
-    which = coded.indices.filter(chosen).to_pylist()
-    return _built(shape, found, [said[at] for at in which])
+    return _built(shape, batch.take(pa.array(rows)), [said[link] for link in links])
+
+
+def _of_rows(coded: pa.DictionaryArray, margin: Floats) -> Floats:
+    """The margin of each row, -inf where it has no link."""
+    made: Floats = np.append(margin, -np.inf)[
+        pc.fill_null(coded.indices, len(margin)).to_numpy(zero_copy_only=False)
+    ]
+    return made
 
 
 def _built(shape: str, found: pa.Table, said: list[dict[str, Any]]) -> pa.Table:

@@ -19,7 +19,7 @@ _ADVICE: Final = (
 
 def finding(held: Model, link: str, margin: float) -> dict[str, Any]:
     """What is said of a link whose log odds are `margin`."""
-    made = read(link)
+    made = read(held.worst(link))
     brands = imitated(made.host) if made is not None else []
     severity, confidence = _graded(held, margin, named=bool(brands))
     said = f", with the name of {', '.join(brands)}" if brands else ""

@@ -44,13 +44,14 @@ _COUNTRY: Final = r"^[a-z]{2}$|\.[a-z]{2}$"
 _Row = tuple[str, str, Reach, Literal[-1, 0, 1]]
 
 _HOST: Final[tuple[_Row, ...]] = (
-    ("host_odds", "weights of the letter runs of the host", "hard", 1),
-    ("host_length", "letters of the host", "hard", 0),
+    ("host_odds", "weights of the letter runs of the registered domain", "hard", 1),
+    ("before_odds", "weights above zero of the letter runs before it", "add_only", 1),
+    ("host_length", "letters of the host", "free", 0),
     ("before", "letters before the registered domain", "add_only", 1),
     ("depth", "labels before the registered domain, without www", "add_only", 1),
     ("label", "letters of the registered label", "hard", 0),
     ("surprise", "mean surprise of the registered label's letters", "hard", 0),
-    ("surprise_before", "mean surprise of the letters before it", "hard", 0),
+    ("surprise_before", "mean surprise of the letters before it", "free", 0),
     ("hyphens", "hyphens in the host", "add_only", 1),
     ("digits", "digits in the host", "add_only", 1),
     ("vowels", "share of vowels in the registered label", "hard", 0),
@@ -67,13 +68,13 @@ _HOST: Final[tuple[_Row, ...]] = (
     ("foreign", "international letters in the host", "add_only", 1),
     ("brand", "a brand's name in a host that is not the brand's", "hard", 1),
     ("brand_word", "a brand's short name as a word in such a host", "hard", 1),
-    ("brand_near", "a brand's name with a letter wrong in such a host", "hard", 1),
+    ("brand_near", "a brand's name, perhaps with a letter wrong, in such a host", "hard", 1),
     ("inner_end", "an end like com or co.jp before the registered domain", "add_only", 1),
     ("host_lures", "words like login or verify in the host", "add_only", 1),
     ("owned", "the registered domain is a brand's own", "hard", -1),
 )
 _PATH: Final[tuple[_Row, ...]] = (
-    ("path_odds", "mean weight of the letter runs of path and query", "hard", 0),
+    ("path_odds", "mean weight of the letter runs of the path", "hard", 0),
     ("path_top", "weight of the most suspicious stretch of path and query", "add_only", 1),
     ("path_lures", "words like login or verify in path or query", "add_only", 1),
     ("path_brand", "a brand's name in the path on a host that is not the brand's", "add_only", 1),
@@ -115,22 +116,32 @@ def judged(urls: Urls) -> Marks:
 
 
 def host_runs(hosts: Hosts) -> Grams:
-    """The letter runs of hosts that are weighed."""
-    name = pc.replace_substring_regex(hosts.name, "^www[.]", "")
+    """The letter runs of registered domains (of addresses as a whole) that are weighed."""
+    name = pc.if_else(pc.equal(hosts.domain, ""), hosts.name, hosts.domain)
     cut_ = pc.utf8_slice_codeunits(name, 0, _MOST_HOST)
     return grams(pc.binary_join_element_wise("^", cut_, "$", ""), HOST_SIZES, BITS)
 
 
+def before_runs(hosts: Hosts) -> Grams:
+    """The letter runs before registered domains; what is put in front of them takes none away."""
+    before = pc.utf8_slice_codeunits(_before(hosts), -_MOST_HOST, None)
+    marked = pc.binary_join_element_wise(".", before, ".", "")
+    return grams(pc.if_else(pc.equal(before, ""), "", marked), HOST_SIZES, BITS)
+
+
 def path_runs(urls: Urls) -> Grams:
     """The letter runs of paths and queries that are weighed; digits are all alike."""
-    return grams(_path(urls), PATH_SIZES, BITS)
+    return grams(_folded(pc.binary_join_element_wise(urls.path, urls.query, "")), PATH_SIZES, BITS)
 
 
-def _path(urls: Urls) -> pa.Array:
-    text = pc.utf8_lower(pc.binary_join_element_wise(urls.path, urls.query, ""))
-    text = pc.replace_substring_regex(pc.utf8_slice_codeunits(text, 0, _MOST_PATH), "[0-9]", "0")
-    # No runs where nothing stands: that there is no path says nothing.
-    return pc.if_else(pc.equal(text, ""), "", pc.binary_join_element_wise(text, "$", ""))
+def _folded(text: pa.Array) -> pa.Array:
+    # No mark for the end: what is put behind it would take that away.
+    text = pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, _MOST_PATH))
+    return pc.replace_substring_regex(text, "[0-9]", "0")
+
+
+def _before(hosts: Hosts) -> pa.Array:
+    return pc.replace_substring_regex(hosts.before, "^www(?:[.]|$)", "")
 
 
 def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
@@ -138,7 +149,7 @@ def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
     own = owned(hosts.domain, hosts.label, hosts.suffix)
     stranger = ~own
     name = pc.replace_substring_regex(hosts.name, "^www[.]", "")
-    before = pc.replace_substring_regex(hosts.before, "^www(?:[.]|$)", "")
+    before = _before(hosts)
     # What somebody chose: not the end, which is the registry's or the hosting service's.
     chosen = pc.binary_join_element_wise(before, hosts.label, ".")
     read, apart = as_read(chosen), words(chosen)
@@ -148,6 +159,7 @@ def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
     exact = held.anywhere.count(read) * stranger
     return {
         "host_odds": host_runs(hosts).total(tables["host"]),
+        "before_odds": before_runs(hosts).total(np.maximum(tables["host"], 0)),
         "host_length": _length(name),
         "before": _length(before),
         "depth": _count(before, ".") + (_length(before) > 0),
@@ -167,7 +179,8 @@ def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
         "foreign": _has(hosts.name, r"(^|[.])xn--"),
         "brand": exact,
         "brand_word": held.whole.count(apart) * stranger,
-        "brand_near": held.misspelt.count(read) * stranger * (exact == 0),
+        # With the exact ones: else a brand's name in front would hide a misspelling.
+        "brand_near": held.misspelt.count(read) * stranger + exact,
         "inner_end": _has(before, _INNER_END),
         "host_lures": held.lures.count(chosen) * stranger,
         "owned": own.astype(float),
@@ -182,7 +195,7 @@ def _of_paths(urls: Urls, tables: Tables, host: Mapping[str, Floats]) -> dict[st
     runs = path_runs(urls)
     weight = tables["path"][runs.bucket]
     return {
-        "path_odds": runs.mean(tables["path"]),
+        "path_odds": grams(_folded(urls.path), PATH_SIZES, BITS).mean(tables["path"]),
         "path_top": np.bincount(runs.text, np.maximum(weight, 0), runs.texts),
         "path_lures": held.lures.count(short),
         "path_brand": held.anywhere.count(short) * (host["owned"][urls.host] == 0),
@@ -190,7 +203,7 @@ def _of_paths(urls: Urls, tables: Tables, host: Mapping[str, Floats]) -> dict[st
         "inner_url": _has(lower, r"(?:https?|hxxps?)(?::|%3a)"),
         "twice": _count(lower, "%25[0-9a-f]{2}"),
         "encoded": _count(lower, "%[0-9a-f]{2}"),
-        "php": _has(lower, r"[.]php(?:[?/]|\z)"),
+        "php": _has(lower, r"[.]php(?:[?/&]|\z)"),
         "parts_of_site": _has(lower, _PARTS_OF_SITE),
         "path_length": _length(text),
         "port": urls.port.astype(float),
@@ -200,12 +213,13 @@ def _of_paths(urls: Urls, tables: Tables, host: Mapping[str, Floats]) -> dict[st
 
 
 def below(hosts: Hosts, zones: pa.Array) -> Floats:
-    """Whether hosts lie below one of some zones: as registered there, or one or two labels higher."""
+    """Whether hosts lie below one of some zones: some labels higher, or above what was registered,
+    so that labels put in front hide none."""
     found = pc.is_in(hosts.name, zones)
-    rest = hosts.name
-    for _ in range(_DEEPEST):
-        rest = pc.replace_substring_regex(rest, "^[^.]*[.]", "")
-        found = pc.or_(found, pc.is_in(rest, zones))
+    for rest in (hosts.name, pc.binary_join_element_wise("", hosts.domain, ".")):
+        for _ in range(_DEEPEST):
+            rest = pc.replace_substring_regex(rest, "^[^.]*[.]", "")
+            found = pc.or_(found, pc.is_in(rest, zones))
     return _floats(found)
 
 

@@ -17,12 +17,15 @@ from publicsuffixlist import PublicSuffixList
 from labrys.evidence.mail.domains import ascii_host, ip, registered
 
 LONGEST: Final = 2_048
-"""So many characters of a URL are read."""
+"""So many characters of a URL are read, a user in front of its host not counted."""
+_SEEN: Final = 1 << 16
 _PARTS: Final = (
     r"(?s)\A(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}):)?[/\\]*"
     r"(?P<user>[^/\\?#@]*@)?(?P<host>\[[^\]/]*\]|[^/\\?#:@]*)(?P<port>:[^/\\?#]*)?"
     r"(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?\z"
 )
+_USER: Final = r"\A((?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?)[/\\]{2,}[^/\\?#]*@"
+"""A user, up to the last `@` before the host."""
 _ADDRESS: Final = (
     r"\A[/\\]{2}|\A[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}|\A[^:/?#]*\.[^:/?#]*(?:[/?#:]|\z)"
 )
@@ -64,8 +67,11 @@ class Urls:
 
 def parts(urls: pa.Array) -> Urls:
     """URLs in parts; whatever is no URL has no host."""
-    text = pc.utf8_slice_codeunits(pc.fill_null(urls, ""), 0, LONGEST).cast(pa.string())
+    text = pc.utf8_slice_codeunits(pc.fill_null(urls, ""), 0, _SEEN).cast(pa.string())
     text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, "[\t\r\n]", ""))
+    # What stands in front of the host, however much, must not push it out.
+    text = pc.replace_substring_regex(text, _USER, r"\1//u@")
+    text = pc.utf8_slice_codeunits(text, 0, LONGEST)
     found = pc.extract_regex(text, _PARTS)
 
     def part(name: str) -> pa.Array:

@@ -21,7 +21,7 @@ from labrys.detect.url.features import (
     numbers,
 )
 from labrys.detect.url.parts import parts
-from labrys.detect.url.unwrap import unwrapped
+from labrys.detect.url.unwrap import views
 from labrys.errors import ModelError
 from labrys.guard import canary
 from labrys.model import card, forest
@@ -46,17 +46,14 @@ class Model:
     tables: Tables
     trees: forest.Forest
     limits: dict[str, float]
+    version: str = "1"
 
     def scores(self, urls: pa.Array) -> Floats:
-        """The log odds of each URL, by where it leads; `NOTHING` for those that say nothing."""
+        """The log odds of each URL, by the worst it could lead to; `NOTHING` where it says nothing."""
         made = np.full(len(urls), NOTHING)
         for first in range(0, len(urls), _BATCH):
-            read = parts(unwrapped(urls.slice(first, _BATCH)))
-            part = made[first : first + _BATCH]
-            chosen = judged(read)
-            if chosen.any():
-                seen = numbers(read, self.tables)[:, USED]
-                part[chosen] = self.trees.raw(seen[chosen])
+            texts, owner, _ = views(urls.slice(first, _BATCH))
+            np.maximum.at(made[first : first + _BATCH], owner, self._told(texts))
         return made
 
     def answers(self, asked: Sequence[str | Sequence[float]]) -> Floats:
@@ -72,9 +69,23 @@ class Model:
         found = grams(pa.array([one], pa.string()), PATH_SIZES, BITS)
         return float(sum(found.total(self.tables[name])[0] for name in ("host", "path")))
 
+    def _told(self, texts: pa.Array) -> Floats:
+        """The log odds of texts as they stand."""
+        read = parts(texts)
+        made = np.full(len(texts), NOTHING)
+        chosen = judged(read)
+        if chosen.any():
+            made[chosen] = self.trees.raw(numbers(read, self.tables)[:, USED][chosen])
+        return made
+
+    def worst(self, url: str) -> str:
+        """The part of a URL that its score is of: where it leads, or itself."""
+        texts, _, _ = views(pa.array([url], pa.string()))
+        return str(texts[int(np.argmax(self._told(texts)))].as_py())
+
     def reasons(self, url: str) -> list[tuple[str, float, float]]:
         """What makes a URL look like phishing: feature, its value, and its part in the log odds."""
-        seen = numbers(parts(unwrapped(pa.array([url]))), self.tables)[:, USED]
+        seen = numbers(parts(pa.array([self.worst(url)])), self.tables)[:, USED]
         moved = self.trees.contributions(seen)[0]
         names = [each for each, use in zip(FEATURES, USED, strict=True) if use]
         order = np.argsort(-moved)
@@ -91,7 +102,7 @@ def model() -> Model:
     if trees.names != tuple(name for name, use in zip(NAMES, USED, strict=True) if use):
         raise ModelError("url/model/trees.txt is of other features: install labrys again")
     limits = {name: held.number("thresholds", name) for name in LEVELS}
-    made = Model(held.arrays("tables.npz"), trees, limits)
+    made = Model(held.arrays("tables.npz"), trees, limits, str(held.card.get("version", "1")))
     canary.check(held.card, held.place, made.answers)
     return made
 

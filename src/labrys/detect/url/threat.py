@@ -28,8 +28,8 @@ _WORDS: Final = (
 
 def _split(link: str) -> tuple[str, str, str]:
     scheme, _, rest = link.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme, host, slash + path
+    at = min((place for mark in "/?#" if (place := rest.find(mark)) >= 0), default=len(rest))
+    return scheme, rest[:at], rest[at:]
 
 
 def _other_scheme(link: str, _: Draw) -> str:
@@ -56,6 +56,41 @@ def _encoded(link: str, _: Draw) -> str:
 
 def _redirected(link: str, draw: Draw) -> str:
     return f"https://www.{draw.choice(_WORDS)}-{draw.choice(_WORDS)}.com/redirect?url={quote(link, safe='')}"
+
+
+def _hung_on(link: str, more: str) -> str:
+    """The link with a parameter more; what stands behind `#` stays behind it."""
+    head, mark, fragment = link.partition("#")
+    return f"{head}{'&' if '?' in head else '?'}{more}{mark}{fragment}"
+
+
+def _parameter(link: str, draw: Draw) -> str:
+    return _hung_on(link, f"{draw.choice(_WORDS)}={draw.choice(_WORDS)}")
+
+
+def _other_link(link: str, draw: Draw) -> str:
+    """An ordinary address as a parameter, as redirectors have it."""
+    name = str(draw.choice(("u", "url", "to", "next", "ref")))
+    other = f"https://www.{draw.choice(_WORDS)}.org/{draw.choice(_WORDS)}"
+    return _hung_on(link, f"{name}={quote(other, safe='') if draw.random() < 0.5 else other}")
+
+
+def _fragment(link: str, draw: Draw) -> str:
+    """What browsers never send: words, or an ordinary address."""
+    other = f"https://www.{draw.choice(_WORDS)}.org/" if draw.random() < 0.5 else ""
+    return f"{link}{'&' if '#' in link else '#'}{other}{draw.choice(_WORDS)}"
+
+
+def _label(link: str, draw: Draw) -> str:
+    scheme, host, path = _split(link)
+    user, at, name = host.rpartition("@")
+    return f"{scheme}://{user}{at}{draw.choice(_WORDS)}.{name}{path}"
+
+
+def _user(link: str, draw: Draw) -> str:
+    scheme, host, path = _split(link)
+    long = str(draw.choice(_WORDS)) * int(draw.choice((1, 1, 40, 400)))
+    return f"{scheme}://{long}.{draw.choice(_WORDS)}.org@{host}{path}"
 
 
 def _in_capitals(link: str, _: Draw) -> str:
@@ -90,3 +125,12 @@ COST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("ordinary path", "redirector"), 1),
     "ordinary domain": 2,
 }
+
+ADD_ONLY: Final[Mapping[str, Rewrite]] = {
+    "a parameter more": _parameter,
+    "an ordinary address as a parameter": _other_link,
+    "a fragment more": _fragment,
+    "a label in front": _label,
+    "a user in front": _user,
+}
+"""What only adds and leads to the same host and path: none of it may ever lower a score."""

@@ -29,20 +29,22 @@ from labrys.detect.url.features import (
     NAMES,
     USED,
     Floats,
+    before_runs,
     host_runs,
     judged,
     numbers,
     path_runs,
 )
-from labrys.detect.url.parts import Ints, Urls, parts
+from labrys.detect.url.parts import Ints, Marks, Urls, parts
 from labrys.detect.url.score import NOTHING
 from labrys.detect.url.train_made import in_mail, made_up, ordinary
-from labrys.detect.url.unwrap import unwrapped
+from labrys.detect.url.unwrap import views
 from labrys.errors import ModelError
 from labrys.model.card import packed, save
 from labrys.model.feature import constraints
+from labrys.model.grams import Grams
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 MANIFEST: Final = Path(__file__).parent / "train.toml"
 MAIL: Final = "ham_mail:"
 _FOLDS: Final = 3
@@ -93,9 +95,12 @@ class Trained:
 
     def scores(self, urls: Sequence[str]) -> Floats:
         """The log odds of URLs."""
-        read = parts(unwrapped(pa.array(urls, pa.string())))
-        made: Floats = self.trees.predict(numbers(read, self.tables)[:, USED], raw_score=True)
-        return np.where(judged(read), made, NOTHING)
+        texts, owner, _ = views(pa.array(urls, pa.string()))
+        read = parts(texts)
+        said: Floats = self.trees.predict(numbers(read, self.tables)[:, USED], raw_score=True)
+        made = np.full(len(urls), NOTHING)
+        np.maximum.at(made, owner, np.where(judged(read), said, NOTHING))
+        return made
 
 
 def main(data: Path, place: Path) -> None:
@@ -189,26 +194,60 @@ def _home(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
 
 
-def fit(links: Links) -> Trained:
-    """The model of these links."""
-    read = [parts(unwrapped(pa.array(links.url, pa.string())))]
-    fold = _folds(read[0])
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that links could lead to, by features whose tables have not seen their domains."""
+
+    links: Links
+    owner: Ints
+    count: int
+    fold: Ints
+    seen: Floats
+    judged: Marks
+
+
+def measured(links: Links) -> Measured:
+    """The links in numbers (views × `FEATURES`), each by tables learnt without its fold."""
+    count, (links, owner) = len(links.url), _viewed(links)
+    read = _parts(links.url)
+    fold = _folds(read)
     seen = np.zeros((len(links.url), len(NAMES)))
     for number in range(_FOLDS):
         mine = fold == number
         seen[mine] = numbers(_parts(links.url[mine]), _tables(_taken(links, ~mine)))
-    seen = seen[:, USED]
-    told = np.zeros(len(links.url))
+    return Measured(links, owner, count, fold, seen, judged(read))
+
+
+def held_out(held: Measured, parameters: Mapping[str, Any] = _PARAMETERS, used: Marks = USED) -> Floats:
+    """What trees say of links whose domains they have not seen."""
+    told = np.zeros(len(held.owner))
     for number in range(_FOLDS):
-        mine = fold == number
-        trees = _trees(seen[~mine], _taken(links, ~mine))
-        told[mine] = trees.predict(seen[mine], raw_score=True)
-    told[~judged(read[0])] = NOTHING
-    return Trained(_tables(links), _trees(seen, links), told)
+        mine = held.fold == number
+        trees = _trees(held.seen[~mine], _taken(held.links, ~mine), parameters, used)
+        told[mine] = trees.predict(held.seen[mine][:, used], raw_score=True)
+    worst = np.full(held.count, NOTHING)
+    np.maximum.at(worst, held.owner, np.where(held.judged, told, NOTHING))
+    return worst
+
+
+def fit(links: Links) -> Trained:
+    """The model of these links."""
+    held = measured(links)
+    return Trained(_tables(held.links), _trees(held.seen, held.links), held_out(held))
+
+
+def _viewed(links: Links) -> tuple[Links, Ints]:
+    """The links as all that they could lead to, and whose each is; of phishing only where it leads,
+    for what carries it is often somebody else's."""
+    texts, owner, main = views(pa.array(links.url, pa.string()))
+    kept = main | ~links.phishing[owner]
+    owner = owner[kept]
+    made = _taken(links, owner)
+    return Links(np.array(texts.to_pylist(), object)[kept], made.phishing, made.source, made.weight), owner
 
 
 def _parts(urls: Any) -> Urls:
-    return parts(unwrapped(pa.array(urls, pa.string())))
+    return parts(pa.array(urls, pa.string()))
 
 
 def _taken(links: Links, chosen: Any) -> Links:
@@ -233,8 +272,9 @@ def _tables(links: Links) -> dict[str, npt.NDArray[Any]]:
     has_path = _marks(pc.not_equal(pc.binary_join_element_wise(read.path, read.query, ""), ""))
     labels = read.hosts.label.take(pa.array(np.unique(read.host[~links.phishing])))
     spelt = benign(labels)
+    runs = joined(host_runs(read.hosts), before_runs(read.hosts))
     return {
-        "host": quantised(logistic(host_runs(read.hosts), BITS, share, np.minimum(weight, 3.0))),
+        "host": quantised(logistic(runs, BITS, share, np.minimum(weight, 3.0))),
         "path": quantised(
             logistic(path_runs(read), BITS, links.phishing.astype(float), links.weight * has_path)
         ),
@@ -242,17 +282,28 @@ def _tables(links: Links) -> dict[str, npt.NDArray[Any]]:
     }
 
 
+def joined(one: Grams, other: Grams) -> Grams:
+    """The runs of both, of the same texts."""
+    return Grams(
+        np.concatenate([one.bucket, other.bucket]),
+        np.concatenate([one.text, other.text]),
+        one.texts,
+    )
+
+
 def _marks(values: pa.Array) -> npt.NDArray[np.bool_]:
     made: npt.NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
     return made
 
 
-def _trees(seen: Floats, links: Links) -> Any:
-    names = [name for name, use in zip(NAMES, USED, strict=True) if use]
+def _trees(
+    seen: Floats, links: Links, parameters: Mapping[str, Any] = _PARAMETERS, used: Marks = USED
+) -> Any:
+    names = [name for name, use in zip(NAMES, used, strict=True) if use]
     data = lightgbm.Dataset(
-        seen, links.phishing.astype(int), weight=links.weight, feature_name=names
+        seen[:, used], links.phishing.astype(int), weight=links.weight, feature_name=names
     )
-    return lightgbm.train(dict(_PARAMETERS), data, _ROUNDS)
+    return lightgbm.train(dict(parameters), data, _ROUNDS)
 
 
 def benign_sources(links: Links) -> dict[str, npt.NDArray[np.bool_]]:

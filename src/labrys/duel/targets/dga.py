@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from labrys.detect.dga.model import model
 from labrys.detect.dga.score import score
-from labrys.detect.dga.threat import COST, MUTATIONS
+from labrys.detect.dga.threat import ADD_ONLY, COST, MUTATIONS
 from labrys.duel.target import Change, Draw, Floats, Target
 from labrys.ocsf.schema import Severity
 
@@ -46,8 +46,8 @@ def target(attacks: int, seed: int) -> Target:
         version="1",
         seeds=days,
         changes=[
-            Change(name, _change(rewrite), COST[name], "hard")
-            for name, rewrite in MUTATIONS.items()
+            *(Change(name, _change(one), COST[name], "hard") for name, one in MUTATIONS.items()),
+            *(Change(name, _change(one), 0, "add_only") for name, one in ADD_ONLY.items()),
         ],
         score=_scores,
         threshold=float(Severity.MEDIUM),

@@ -18,7 +18,7 @@ import pyarrow as pa
 from labrys.detect.mail.features import Seen
 from labrys.detect.mail.letters import folded
 from labrys.detect.mail.score import model, scores
-from labrys.detect.mail.threat import COST, REWRITES
+from labrys.detect.mail.threat import ADD_ONLY, COST, REWRITES
 from labrys.detect.mail.train_made import made
 from labrys.duel.target import Change, Draw, Floats, Target
 from labrys.evidence.mail.mime import parse
@@ -50,8 +50,8 @@ def target(attacks: int, seed: int) -> Target:
         version=model().version,
         seeds=seeds[:attacks],
         changes=[
-            Change(name, _change(rewrite, fillers), COST[name], _reach(name))
-            for name, rewrite in REWRITES.items()
+            Change(name, _change(rewrite, fillers), COST.get(name, 0), _reach(name))
+            for name, rewrite in (REWRITES | ADD_ONLY).items()
             if name != _COMPOSED
         ],
         score=_margins,
@@ -59,8 +59,9 @@ def target(attacks: int, seed: int) -> Target:
         show=_shown,
         holds=_holds,
         guarantee=(
-            "hidden text, more links, more attachments and more kinds of suspicious words never "
-            "lower a score: those features only raise it (monotone by training, tested)"
+            "hidden text, links, pictures and attachments behind what there is never lower a score: what "
+            "they are measured by only raises it (the trees are checked leaf by leaf). Text that is seen "
+            "can: it dilutes"
         ),
         notes=[
             f"{int((margins > threshold).sum())} of {len(bad)} made-up bad messages of the test half "
@@ -70,7 +71,7 @@ def target(attacks: int, seed: int) -> Target:
 
 
 def _reach(name: str) -> str:
-    return "add_only" if name.startswith("filler") else "free"
+    return "add_only" if name in ADD_ONLY else "free"
 
 
 def _change(
