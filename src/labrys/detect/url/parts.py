@@ -4,6 +4,7 @@ The scheme and a lone `/` are dropped: whether a link is written with them says 
 not what the link is. Source: WHATWG URL Standard.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -29,6 +30,8 @@ _USER: Final = r"\A((?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?)[/\\]{2,}[^/\\?#]*@"
 _ADDRESS: Final = (
     r"\A[/\\]{2}|\A[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}|\A[^:/?#]*\.[^:/?#]*(?:[/?#:]|\z)"
 )
+_NEEDLESS: Final = r"%([46][1-9A-Fa-f]|[57][0-9Aa]|3[0-9])"
+"""A letter or digit that need not be encoded."""
 _WEB: Final = pa.array(["http", "https", "ftp", ""])
 
 Ints = npt.NDArray[np.int64]
@@ -82,18 +85,33 @@ def parts(urls: pa.Array) -> Urls:
         pc.is_in(scheme, _WEB.cast(scheme.type)), pc.match_substring_regex(text, _ADDRESS)
     )
     host = pc.if_else(web, pc.utf8_lower(part("host")), "").dictionary_encode()
-    path = pc.utf8_rtrim(pc.replace_substring(part("path"), "\\", "/"), "/")
+    path = pc.utf8_rtrim(pc.replace_substring(_plain(part("path")), "\\", "/"), "/")
     port = part("port")
     return Urls(
         _hosts(host.dictionary.to_pylist()),
         host.indices.to_numpy(zero_copy_only=False).astype(np.int64),
         path,
-        part("query"),
+        _plain(part("query")),
         part("fragment"),
         _marks(pc.invert(pc.is_in(port, pa.array(["", ":", ":80", ":443"], port.type)))),
         _marks(pc.greater(pc.utf8_length(part("user")), 0)),
         _marks(web),
     )
+
+
+def _plain(texts: pa.Array) -> pa.Array:
+    """Texts with letters and digits written as themselves, which says the same (RFC 3986, 6.2.2.2)."""
+    coded = pc.match_substring_regex(texts, _NEEDLESS)
+    at = np.flatnonzero(coded.to_numpy(zero_copy_only=False))
+    if not len(at):
+        return texts
+    made = [_decoded(text) for text in texts.take(pa.array(at)).to_pylist()]
+    return pc.replace_with_mask(texts, coded, pa.array(made, texts.type))
+
+
+@lru_cache(maxsize=16_384)
+def _decoded(text: str) -> str:
+    return re.sub(_NEEDLESS, lambda found: chr(int(found[1], 16)), text)
 
 
 def _hosts(names: list[str]) -> Hosts:

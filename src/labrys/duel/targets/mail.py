@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from labrys.detect.mail.features import Seen
 from labrys.detect.mail.letters import folded
-from labrys.detect.mail.score import model, scores
+from labrys.detect.mail.score import Model, model, scores
 from labrys.detect.mail.threat import ADD_ONLY, COST, REWRITES
 from labrys.detect.mail.train_made import made
 from labrys.duel.target import Change, Draw, Floats, Target
@@ -34,37 +34,42 @@ _COMPOSED: Final = "all of letters, words and manner"
 """A rewriting of several at once: the search puts them together itself."""
 
 
-def target(attacks: int, seed: int) -> Target:
-    """Made-up bad messages of the test half; detected means likely bad, a finding of medium."""
+def target(attacks: int, seed: int, judge: Model | None = None) -> Target:
+    """Made-up bad messages of the test half; detected means likely bad, a finding of medium.
+
+    `judge` is another model than the one in use, asked about what the one in use detects.
+    """
     draw = np.random.default_rng(seed)
     samples = list(made("test", each=3, seed=seed))
     good = [each.raw for each in samples if not each.bad]
     bad = [each.raw for each in samples if each.bad]
     bad = [bad[at] for at in draw.permutation(len(bad))]
-    threshold = model().thresholds[_LEVEL]
-    margins = _margins(bad)
-    seeds = [raw for raw, margin in zip(bad, margins, strict=True) if margin > threshold]
-    fillers = [text for raw in good if len(text := _text(raw)) > 300]
+    judge = judge or model()
+    threshold = judge.thresholds[_LEVEL]
+    margins = _margins(bad, model())
+    told = margins > model().thresholds[_LEVEL]
+    seeds = [raw for raw, found in zip(bad, told.tolist(), strict=True) if found]
+    fillers = [text_ for raw in good if len(text_ := text(raw)) > 300]
     return Target(
         name="mail",
-        version=model().version,
+        version=judge.version,
         seeds=seeds[:attacks],
         changes=[
             Change(name, _change(rewrite, fillers), COST.get(name, 0), _reach(name))
             for name, rewrite in (REWRITES | ADD_ONLY).items()
             if name != _COMPOSED
         ],
-        score=_margins,
+        score=lambda things: _margins(things, judge),
         threshold=float(np.nextafter(threshold, np.inf)),
         show=_shown,
-        holds=_holds,
+        holds=holds,
         guarantee=(
             "hidden text, links, pictures and attachments behind what there is never lower a score: what "
             "they are measured by only raises it (the trees are checked leaf by leaf). Text that is seen "
             "can: it dilutes"
         ),
         notes=[
-            f"{int((margins > threshold).sum())} of {len(bad)} made-up bad messages of the test half "
+            f"{int(told.sum())} of {len(bad)} made-up bad messages of the test half "
             "are detected as they are"
         ],
     )
@@ -83,7 +88,7 @@ def _change(
     return apply
 
 
-def _margins(messages: Sequence[bytes]) -> Floats:
+def _margins(messages: Sequence[bytes], judge: Model) -> Floats:
     """The model's margin of each message, read as a file would be."""
     gathered = Coalescer()
     order: dict[str, int] = {}
@@ -99,7 +104,7 @@ def _margins(messages: Sequence[bytes]) -> Floats:
     worst = np.full(len(order), -np.inf)
     for shape, table in gathered.take():
         if shape == "mail.message":
-            found = scores(Seen(table), model()).margin
+            found = scores(Seen(table), judge).margin
             owner = [order[name] for name in table["_source"].to_pylist()]
             np.maximum.at(worst, owner, found)
     places = [order[hashlib.sha256(raw).hexdigest()] for raw in messages]
@@ -118,7 +123,8 @@ def _row(raw: bytes) -> dict[str, str]:
     return {}
 
 
-def _text(raw: bytes) -> str:
+def text(raw: bytes) -> str:
+    """What is seen of a message's text."""
     return _row(raw).get("text_visible", "")
 
 
@@ -128,7 +134,8 @@ def _shown(raw: bytes) -> str:
     return f"From: {sender} | {row.get('subject', '')} | {row.get('text_visible', '')[:400]}"
 
 
-def _holds(before: bytes, after: bytes) -> bool:
+def holds(before: bytes, after: bytes) -> bool:
+    """Whether what a message asks for can still be read in a changed one."""
     old, new = _row(before), _row(after)
     wanted = _words(old)
     if wanted and len(wanted & _words(new)) < _KEPT * len(wanted):
