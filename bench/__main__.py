@@ -36,6 +36,7 @@ NAMES: Final = (
 
 OWN: Final = {
     "detect": "bench.detect.main",
+    "duel": "bench.duel",
     "evasion": "bench.evasion.main",
     "injection": "bench.injection",
     "mail": "bench.mail",

@@ -74,7 +74,7 @@ def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: i
     Raises LabrysError where the data lacks a column, ModelError where the model cannot be run.
     """
     names, rows, bad = labelled(data, given)
-    score = _scorer(model, names)
+    score = scorer(model, names)
     plain = rows[~bad]
     threshold = float(np.quantile(score(plain), 1 - _RATE, method="higher"))
     scores = score(rows[bad])
@@ -101,7 +101,10 @@ def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: i
 
 
 def labelled(data: Path, given: Threat) -> tuple[list[str], Floats, npt.NDArray[np.bool_]]:
-    """The columns of numbers, the rows, and which are attacks. LabrysError says what `data` lacks."""
+    """The names of the columns of numbers, the rows, and which are attacks.
+
+    Raises LabrysError where a column is missing or one of the kinds of rows is.
+    """
     try:
         table = pq.read_table(data)
     except (OSError, pa.ArrowException) as error:
@@ -147,7 +150,8 @@ def _changes(names: Sequence[str], plain: Floats, reach: dict[str, Reach]) -> "S
     ]
 
 
-def _scorer(model: str, names: Sequence[str]) -> Score:
+def scorer(model: str, names: Sequence[str]) -> Score:
+    """What asks a model about rows; ModelError where it cannot be run."""
     if "://" in model:
         return _endpoint(model)
     path = Path(model)
