@@ -40,7 +40,14 @@ _PE_HARD: Final = (
 _URLS_HARD: Final = (
     *("ip", "port", "shortening_service", "suspecious_tld", "statistical_report", "domain_age"),
     *("whois_registered_domain", "domain_registration_length", "web_traffic", "dns_record"),
-    *("google_index", "page_rank", "random_domain", "domain_in_brand", "prefix_suffix", "login_form"),
+    *(
+        "google_index",
+        "page_rank",
+        "random_domain",
+        "domain_in_brand",
+        "prefix_suffix",
+        "login_form",
+    ),
 )
 _URLS_ADD: Final = ("nb_", "length_url", "length_hostname", "length_words_raw", "phish_hints")
 """Counts and lengths: a link and a page can always be made to hold more."""
@@ -67,7 +74,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def add_only(asked: argparse.Namespace) -> None:
     """The models that come with labrys, attacked with what adds only."""
-    print(f"\nOnly additions, {asked.budget} questions each, attacks of our own making (a seed of its own)")
+    print(
+        f"\nOnly additions, {asked.budget} questions each, attacks of our own making (a seed of its own)"
+    )
     for name in ("dga", "url", "evasion", "mail"):
         made = targets.target(name, attacks=asked.attacks, seed=21)
         _played(name, _only(made, ("add_only",)), asked)
@@ -169,7 +178,9 @@ def url(_: argparse.Namespace) -> None:
     sources = train.benign_sources(links)
     found = np.isin(links.source, ("jpcert", "eth_blacklist"))
     every = np.logical_or.reduce(list(sources.values()))
-    print("\nLinks: JPCERT and eth-phishing-detect against links of the web and of mail, domains held out")
+    print(
+        "\nLinks: JPCERT and eth-phishing-detect against links of the web and of mail, domains held out"
+    )
     for who, scores in told.items():
         for name, mine in {"all of them": every, **sources}.items():
             _price(f"{who}, {name}", scores[found], scores[mine])
@@ -208,7 +219,9 @@ def mail(_: argparse.Namespace) -> None:
     table = pa.concat_tables([*some, rows(made("train", 6))], promote_options="permissive")
     data = train.mail(table.combine_chunks())
     learns = train.learnable(data)
-    print(f"\nMail: every second of the first {8 * _MAIL_EACH} messages of each corpus ({data.size}), corpora held out")
+    print(
+        f"\nMail: every second of the first {8 * _MAIL_EACH} messages of each corpus ({data.size}), corpora held out"
+    )
     judged = data.source != "made_train"
     before = train.constraints
     for who, signs in (("without the contract", lambda _: [0] * len(train.NAMES)), ("ours", before)):  # fmt: skip
@@ -223,6 +236,8 @@ def _price(who: str, bad: Floats, good: Floats) -> None:
     label = np.concatenate([np.ones(len(bad), bool), np.zeros(len(good), bool)])
     whole = np.concatenate([bad, good])
     told = harden_table.judged(
-        np.concatenate([whole, whole]), np.concatenate([label, label]), np.repeat([1, 2], len(whole))
+        np.concatenate([whole, whole]),
+        np.concatenate([label, label]),
+        np.repeat([1, 2], len(whole)),
     )
     print(f"  {who:44} AUC {told.area:.4f}, recall {told.recall:.1%} at 1 % of {len(good)} ({len(bad)} attacks)")  # fmt: skip

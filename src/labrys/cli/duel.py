@@ -74,6 +74,9 @@ def command(
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write it.")] = Form.TABLE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    harden: Annotated[
+        bool, typer.Option(help="Harden it; tell the price, and what still wins.")
+    ] = False,
 ) -> None:
     """Attack a model within a budget; report how often that wins, at what cost, with examples.
 
@@ -86,6 +89,15 @@ def command(
     unknown = [each for each in search or () if each not in SEARCHES]
     if unknown:
         raise typer.BadParameter(f"no search {unknown[0]!r}; there are {', '.join(SEARCHES)}")
+    if harden:
+        from labrys.cli.harden import run
+        from labrys.duel.evasion.fight import Asked
+        from labrys.duel.evasion.search import Rules
+
+        rules = Rules(budget or 300, access.value, most_cost)
+        asked = Asked(tuple(search or SEARCHES), rules, seed)
+        run(names or [], model, data, threat, out, asked, attacks, quiet=quiet)
+        return
     kinds = list(ATTACKS) if _ALL in (attack or ()) else list(dict.fromkeys(attack or ["evasion"]))
     wrong = [each for each in kinds if each not in ATTACKS]
     if wrong:

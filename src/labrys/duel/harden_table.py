@@ -58,7 +58,9 @@ def harden(
     for side in (0, 1, 2):
         for kind in (True, False):
             if int(((part == side) & (bad == kind)).sum()) < _LEAST:
-                raise LabrysError(f"{data}: {_LEAST} rows of each kind are needed in each of 3 parts")
+                raise LabrysError(
+                    f"{data}: {_LEAST} rows of each kind are needed in each of 3 parts"
+                )
     kept, signs = contract(names, given)
     if not kept.any():
         raise LabrysError(f"{data}: every column is free, so nothing is left to learn from")

@@ -15,7 +15,9 @@ NAMES = ["a", "b", "c"]
 def trained(seed, signs=None, **more):
     draw = np.random.default_rng(seed)
     rows = draw.integers(0, 4, (400, 3)).astype(float)
-    label = (rows[:, 0] - rows[:, 1] + 0.5 * rows[:, 2] * (rows[:, 0] > 1) + draw.normal(0, 2, 400)) > 0
+    label = (
+        rows[:, 0] - rows[:, 1] + 0.5 * rows[:, 2] * (rows[:, 0] > 1) + draw.normal(0, 2, 400)
+    ) > 0
     given_ = {"objective": "binary", "num_leaves": 8, "min_data_in_leaf": 5, "verbose": -1,
               "num_threads": 1, "seed": 1, "deterministic": True, **more}  # fmt: skip
     if signs is not None:
@@ -29,7 +31,9 @@ def tried(forest, sign):
     grid = np.arange(-0.5, 4, 0.5)
     rows = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3)
     for root in forest.at:
-        one = type(forest)(**{f: getattr(forest, f) for f in forest.__slots__} | {"at": np.array([root])})
+        one = type(forest)(
+            **{f: getattr(forest, f) for f in forest.__slots__} | {"at": np.array([root])}
+        )
         told = one.raw(rows).reshape(len(grid), -1)
         if (sign * np.diff(told, axis=0) < -1e-12).any():
             return True

@@ -218,7 +218,9 @@ def measured(links: Links) -> Measured:
     return Measured(links, owner, count, fold, seen, judged(read))
 
 
-def held_out(held: Measured, parameters: Mapping[str, Any] = _PARAMETERS, used: Marks = USED) -> Floats:
+def held_out(
+    held: Measured, parameters: Mapping[str, Any] = _PARAMETERS, used: Marks = USED
+) -> Floats:
     """What trees say of links whose domains they have not seen."""
     told = np.zeros(len(held.owner))
     for number in range(_FOLDS):
@@ -243,7 +245,9 @@ def _viewed(links: Links) -> tuple[Links, Ints]:
     kept = main | ~links.phishing[owner]
     owner = owner[kept]
     made = _taken(links, owner)
-    return Links(np.array(texts.to_pylist(), object)[kept], made.phishing, made.source, made.weight), owner
+    return Links(
+        np.array(texts.to_pylist(), object)[kept], made.phishing, made.source, made.weight
+    ), owner
 
 
 def _parts(urls: Any) -> Urls:

@@ -42,7 +42,8 @@ def views(urls: pa.Array) -> tuple[pa.Array, Ints, Marks]:
     main = unwrapped(urls)
     carries = pc.fill_null(pc.match_substring_regex(urls, _CARRIES), False)
     at = np.flatnonzero(carries.to_numpy(zero_copy_only=False))
-    texts, owner = [], []
+    texts: list[str] = []
+    owner: list[int] = []
     for place in at.tolist():
         first, more = main[place].as_py(), _others(urls[place].as_py())
         texts += [one for one in more if one != first]

@@ -91,10 +91,10 @@ def _scores(channels: Sequence[Channel]) -> Floats:
     made = np.full(len(channels), _NOTHING)
     place = {_controller(number): number for number in range(len(channels))}
     for row in _rows(events):
-        number = place.get(row["dst"])
-        if number is not None and row["own"]:
+        if row["dst"] in place and row["own"]:
+            which = place[row["dst"]]
             points = BASE + sum(signal.weight for signal in judge(row))
-            made[number] = max(made[number], points)
+            made[which] = max(made[which], points)
     return made
 
 

@@ -7,7 +7,7 @@ in which shells take them off again: other spellings first, then one inside word
 all. What no shell undoes (letters of other alphabets) is no change that runs, and is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -88,7 +88,7 @@ def _change(rewrite: Rewrite, rank: int) -> Callable[[Line, Draw], Line]:
     return apply
 
 
-def _scores(lines: "list[Line] | tuple[Line, ...]") -> Floats:
+def _scores(lines: Sequence[Line]) -> Floats:
     """At least 1 where a line bears out a rule that it escapes, or hides beyond doubt."""
     held = model()
     seen = [canonical(line.text, "windows") for line in lines]

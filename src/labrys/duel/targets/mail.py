@@ -56,7 +56,7 @@ def target(attacks: int, seed: int, judge: Model | None = None) -> Target:
         seeds=seeds[:attacks],
         changes=[
             Change(name, _change(rewrite, fillers), COST.get(name, 0), _reach(name))
-            for name, rewrite in (REWRITES | ADD_ONLY).items()
+            for name, rewrite in {**REWRITES, **ADD_ONLY}.items()
             if name != _COMPOSED
         ],
         score=lambda things: _margins(things, judge),

@@ -6,7 +6,7 @@ carries as before, or another domain that no brand owns. Where the path says who
 a shortened link, a free page), the path has to stay.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from labrys.detect.url.score import model, scores
 from labrys.detect.url.threat import ADD_ONLY, COST, MUTATIONS
 from labrys.detect.url.train_made import made_up
 from labrys.detect.url.unwrap import unwrapped
-from labrys.duel.target import Change, Draw, Target
+from labrys.duel.target import Change, Target
 
 _APART: Final = 1_000
 """Training draws with a seed below this."""
@@ -40,8 +40,8 @@ def target(attacks: int, seed: int) -> Target:
         version=held.version,
         seeds=seeds[:attacks],
         changes=[
-            *(Change(name, _change(one), COST[name], "free") for name, one in MUTATIONS.items()),
-            *(Change(name, _change(one), 0, "add_only") for name, one in ADD_ONLY.items()),
+            *(Change(name, one, COST[name], "free") for name, one in MUTATIONS.items()),
+            *(Change(name, one, 0, "add_only") for name, one in ADD_ONLY.items()),
         ],
         score=lambda links: scores(pa.array(links, pa.string())),
         threshold=float(np.nextafter(held.limits[_LEVEL], np.inf)),
@@ -56,10 +56,6 @@ def target(attacks: int, seed: int) -> Target:
             "are told as they are"
         ],
     )
-
-
-def _change(rewrite: Callable[[str, Draw], str]) -> Callable[[str, Draw], str]:
-    return lambda link, draw: rewrite(link, draw)
 
 
 def holds(before: str, after: str) -> bool:
