@@ -63,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("what", nargs="*", choices=[[], *made], help=", ".join(made))
     parser.add_argument("--attacks", type=int, default=60)
     parser.add_argument("--budget", type=int, default=1000)
+    parser.add_argument("--models", nargs="*", default=["dga", "url", "evasion", "mail"])
     asked = parser.parse_args(arguments)
     for name in asked.what or made:
         if name != "add_only" and not SHARED.is_dir():
@@ -77,7 +78,7 @@ def add_only(asked: argparse.Namespace) -> None:
     print(
         f"\nOnly additions, {asked.budget} questions each, attacks of our own making (a seed of its own)"
     )
-    for name in ("dga", "url", "evasion", "mail"):
+    for name in asked.models:
         made = targets.target(name, attacks=asked.attacks, seed=21)
         _played(name, _only(made, ("add_only",)), asked)
 
