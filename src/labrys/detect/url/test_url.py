@@ -124,6 +124,37 @@ def test_a_redirector_is_judged_by_where_it_leads() -> None:
     assert unwrapped(pa.array([None, "x"], pa.string())).to_pylist() == [None, "x"]
 
 
+@pytest.mark.parametrize(
+    "hung_on",
+    [
+        "#https://www.garden.org/",
+        "?u=https%3A%2F%2Fwww.garden.org%2F",
+        "?url=https://www.garden.org/&garden=tea",
+        "?garden=tea&coffee=house#music",
+    ],
+)
+def test_what_is_hung_on_a_link_hides_it_from_nobody(hung_on: str) -> None:
+    for url in (PHISHING[0], PHISHING[1], PHISHING[3]):
+        before, after = scores(pa.array([url, url + hung_on]))
+        assert after >= before
+        assert model().worst(url + hung_on).startswith(url.rstrip("/"))
+
+
+def test_a_users_name_however_long_does_not_hide_the_host() -> None:
+    bare = PHISHING[0].removeprefix("https://")
+    made = [f"https://{user}@{bare}" for user in ("www.garden.org", "a@b", "x" * 9000)]
+    read = parts(pa.array(made))
+    assert set(read.hosts.domain.to_pylist()) == {"qzkwx.top"}
+    assert read.user.all()
+    assert (scores(pa.array(made)) >= scores(pa.array([PHISHING[0]]))).all()
+
+
+def test_letters_are_read_as_they_are_however_they_are_encoded() -> None:
+    read = parts(pa.array(["https://a.org/%69ndex.%68tml?%74o=%2f%41", "https://a.org/index.html"]))
+    assert read.path.to_pylist() == ["/index.html", "/index.html"]
+    assert read.query.to_pylist() == ["?to=%2fA", ""]
+
+
 def test_brands_and_their_misspellings() -> None:
     held = known()
     read = as_read(pa.array(["secure-rnicrosoft", "paypa1", "garden", "facebok-help", "faceboook"]))
@@ -218,6 +249,12 @@ def test_where_a_link_leads_counts_more_than_how_it_stands() -> None:
         "https://click.example.com/abc", "https://click.example.com/abd", target=[PHISHING[0], None]
     )
     assert [row["uid"] for row in detect("mail.link", table).to_pylist()] == ["url:r0"]
+
+
+def test_a_link_is_judged_although_its_reader_says_that_it_leads_elsewhere() -> None:
+    decoy = PHISHING[1] + "#https://www.garden.org/"
+    rows = detect("mail.link", frame(decoy, target=["https://www.garden.org/"])).to_pylist()
+    assert [row["reasons"][0]["value"] for row in rows] == [decoy]
 
 
 def test_other_shapes_and_tables_without_links_give_nothing() -> None:
