@@ -74,6 +74,22 @@ def test_no_addition_lowers_a_score(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_no_long_chain_of_additions_lowers_a_score(name):
+    """As a search makes them: long, and of the same ones again."""
+    made, changes = target(name), additions(name)
+    draw = np.random.default_rng(11)
+    before, after = [], []
+    for number in range(120):
+        thing = made.seeds[number % len(made.seeds)]
+        for at in draw.integers(len(changes), size=8):
+            before.append(thing)
+            thing = changes[at].apply(thing, draw)
+            after.append(thing)
+    fall = made.score(before) - made.score(after)
+    assert fall.max() <= NOISE, (before[fall.argmax()], after[fall.argmax()])
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_what_a_model_weighs_only_raises_its_score(name):
     """By the trees themselves, or by weights none of which is below zero."""
     held = load(MODELS[name].place)

@@ -70,10 +70,7 @@ class Urls:
 
 def parts(urls: pa.Array) -> Urls:
     """URLs in parts; whatever is no URL has no host."""
-    text = pc.utf8_slice_codeunits(pc.fill_null(urls, ""), 0, _SEEN).cast(pa.string())
-    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, "[\t\r\n]", ""))
-    # What stands in front of the host, however much, must not push it out.
-    text = pc.replace_substring_regex(text, _USER, r"\1//u@")
+    text = shortened(pc.fill_null(urls, ""))
     text = pc.utf8_slice_codeunits(text, 0, LONGEST)
     found = pc.extract_regex(text, _PARTS)
 
@@ -97,6 +94,14 @@ def parts(urls: pa.Array) -> Urls:
         _marks(pc.greater(pc.utf8_length(part("user")), 0)),
         _marks(web),
     )
+
+
+def shortened(urls: pa.Array) -> pa.Array:
+    """URLs without blanks around them, and with `u` for the user in front of the host: what stands
+    there, however much, must push nothing out. Nulls stay."""
+    text = pc.utf8_slice_codeunits(urls, 0, _SEEN).cast(pa.string())
+    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, "[\t\r\n]", ""))
+    return pc.replace_substring_regex(text, _USER, r"\1//u@")
 
 
 def _plain(texts: pa.Array) -> pa.Array:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.detect.url.parts import shortened
 from labrys.evidence.mail.urls import target, url
 
 _CARRIES: Final = r"(?i)[/?=&#,;_!~](?:https?|hxxps?)(?:[:_]|%3a|%253a)|aHR0c|odHRwO|[?&]u="
@@ -39,6 +40,7 @@ def views(urls: pa.Array) -> tuple[pa.Array, Ints, Marks]:
     A URL that carries none is its only view; another has what it carries, also without what hangs on
     it as query and fragment, and itself without what it carries.
     """
+    urls = shortened(urls)
     main = unwrapped(urls)
     carries = pc.fill_null(pc.match_substring_regex(urls, _CARRIES), False)
     at = np.flatnonzero(carries.to_numpy(zero_copy_only=False))
