@@ -53,7 +53,7 @@ def harden(
 
     Raises LabrysError where there are too few rows of a kind, or nothing is left to learn from.
     """
-    names, rows, bad = tabular.table(data, given)
+    names, rows, bad = tabular.labelled(data, given)
     part = parts(rows)
     for side in (0, 1, 2):
         for kind in (True, False):

@@ -32,7 +32,7 @@ def place(tmp_path_factory):
         pa.table({"a": a, "b": b, "c": c, "bad": bad.astype(int)}), folder / "rows.parquet"
     )
     (folder / "threat.toml").write_text('label = "bad"\n[columns]\nb = "add_only"\nc = "free"\n')
-    names, rows, marks = tabular.table(
+    names, rows, marks = tabular.labelled(
         folder / "rows.parquet", tabular.threat(folder / "threat.toml")
     )
     (folder / "model.txt").write_bytes(harden_table._trained(rows, marks, names, None))

@@ -248,8 +248,8 @@ def _own(order: Order) -> Victim:
     if order.data is None or order.threat is None:
         raise NotPlayed("extraction of a model of your own takes --data and --threat (its label)")
     _need_trees()
-    columns, rows, bad = tabular._table(order.data, tabular.threat(order.threat))
-    score = tabular._scorer(order.model, columns)
+    columns, rows, bad = tabular.labelled(order.data, tabular.threat(order.threat))
+    score = tabular.scorer(order.model, columns)
     limit = float(np.nextafter(np.quantile(score(rows[~bad]), 1 - _RATE, method="higher"), np.inf))
     different = np.unique(rows, axis=0)
     low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)

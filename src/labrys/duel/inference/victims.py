@@ -129,7 +129,7 @@ def _own(order: Order) -> Learner:
         raise NotPlayed(
             f'{order.threat} names no column that says what was trained on: member = "COLUMN"'
         )
-    columns, rows, bad = tabular._table(order.data, tabular.threat(order.threat))
+    columns, rows, bad = tabular.labelled(order.data, tabular.threat(order.threat))
     if member not in columns:
         raise LabrysError(f"{order.data} has no column {member!r} of numbers")
     inside = np.nan_to_num(rows[:, columns.index(member)]) > 0
@@ -137,7 +137,7 @@ def _own(order: Order) -> Learner:
     if inside.all() or not inside.any():
         raise LabrysError(f"{order.data}: {member!r} must hold both members and others")
     left = [each for each in columns if each != member]
-    odds = np.clip(tabular._scorer(order.model, left)(rows), 1e-9, 1 - 1e-9)
+    odds = np.clip(tabular.scorer(order.model, left)(rows), 1e-9, 1 - 1e-9)
 
     def learn(chosen: Marks) -> Floats:
         import lightgbm
