@@ -40,7 +40,7 @@ def command(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            "--attack", "-a", help="evasion, extraction, inference …, or all; repeatable."
+            "--attack", "-a", help="evasion, extraction, inference, poisoning, or all; repeatable."
         ),
     ] = None,
     model: Annotated[
@@ -67,6 +67,10 @@ def command(
     most_cost: Annotated[
         int, typer.Option("--cost", min=0, max=2, help="Only changes of at most this cost.")
     ] = 2,
+    share: Annotated[
+        float,
+        typer.Option(min=0.0001, max=0.5, help="Of what is learnt from, what poisoning may give."),
+    ] = 0.05,
     search: Annotated[
         list[str] | None, typer.Option("--search", help="Only this search; repeatable.")
     ] = None,
@@ -107,7 +111,7 @@ def command(
     orders = [
         Order(
             name, model, data, threat, budget, attacks, access.value, most_cost,
-            tuple(search or ()), seed,
+            tuple(search or ()), seed, share,
         )
         for name in ([""] if model else _names(names or []))
     ]  # fmt: skip

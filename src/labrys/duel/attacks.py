@@ -17,6 +17,7 @@ ATTACKS: Final = {
     "evasion": "labrys.duel.evasion.play",
     "extraction": "labrys.duel.extraction.play",
     "inference": "labrys.duel.inference.play",
+    "poisoning": "labrys.duel.poisoning.play",
 }
 
 
@@ -29,7 +30,8 @@ class Order:
     """What was asked for: one model, ours by `name` or the user's own, and what the attacker may do.
 
     `budget` is the questions he may ask: for each attack in evasion, in all in extraction; None for
-    what the attack is usually played with. `note` is told how far it is.
+    what the attack is usually played with. `share` is what poisoning may put into the training.
+    `note` is told how far it is.
     """
 
     name: str = ""
@@ -42,6 +44,7 @@ class Order:
     most_cost: int = 2
     searches: tuple[str, ...] = ()
     seed: int = 1
+    share: float | None = None
     note: Callable[[str], None] = lambda _: None
 
     @property

@@ -8,9 +8,11 @@ from typing import Final
 
 import msgspec
 
+from labrys.duel import taxonomy
+from labrys.duel.attacks import NotPlayed, Order
 from labrys.duel.outcome import Outcome
 from labrys.duel.poisoning import feedback, mail, tables
-from labrys.duel.tabular import Threat, labelled
+from labrys.duel.tabular import Threat, labelled, threat
 from labrys.errors import LabrysError
 from labrys.guard.training.rows import Rows
 from labrys.model.feature import Reach
@@ -18,8 +20,6 @@ from labrys.model.feature import Reach
 BUDGET: Final = 0.05
 """Of what is learnt from, so much is the attacker's."""
 NAMES: Final = ("mail", "feedback")
-TECHNIQUES: Final = ("AML.T0020", "AML.T0018.000", "AML.T0031", "AML.T0059")
-RISKS: Final = ("BIML data:1",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,19 @@ def table(data: Path, given: Threat) -> Table:
     return Table(data.name, tuple(names), reach, Rows(values, bad))
 
 
-def play(
+def play(order: Order) -> Outcome:
+    """Poison what the ordered model learns from; NotPlayed where it learns from nobody."""
+    share = order.share or BUDGET
+    if order.own:
+        if order.data is None or order.threat is None:
+            raise NotPlayed("poisoning of a model of your own takes --data and --threat")
+        return poison(table(order.data, threat(order.threat)), share, order.seed, order.note)
+    if order.name not in NAMES:
+        raise NotPlayed(f"{order.name} learns from no data of yours; {_listed(NAMES)} do")
+    return poison(order.name, share, order.seed, order.note)
+
+
+def poison(
     target: str | Table,
     budget: float = BUDGET,
     seed: int = 1,
@@ -67,8 +79,13 @@ def play(
         raise LabrysError(
             f"nothing to poison of {target!r}; there are {_listed(NAMES)}, or a table"
         )
+    entry = taxonomy.attacks()["poisoning"]
     return msgspec.structs.replace(
-        made, techniques=TECHNIQUES, risks=RISKS, seconds=round(time.monotonic() - begun, 1)
+        made,
+        who="whoever writes to those whose mail or reports are learnt from, or labels rows",
+        techniques=entry.techniques,
+        risks=entry.risks,
+        seconds=round(time.monotonic() - begun, 1),
     )
 
 

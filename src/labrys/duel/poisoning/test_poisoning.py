@@ -9,8 +9,10 @@ import pytest
 
 from labrys.detect.mail.train_rows import read_messages
 from labrys.duel.outcome import Outcome
-from labrys.duel.poisoning import Table, attacks, feedback, mail, play, table, tables
+from labrys.duel.poisoning import attacks, feedback, mail, tables
 from labrys.duel.poisoning.learner import learner
+from labrys.duel.poisoning.play import Table, table
+from labrys.duel.poisoning.play import poison as play
 from labrys.duel.tabular import threat
 from labrys.errors import LabrysError
 from labrys.guard.training.rows import Rows
