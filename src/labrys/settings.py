@@ -12,7 +12,7 @@ from labrys.errors import LabrysError
 
 FILE: Final = "labrys.toml"
 PREFIX: Final = "LABRYS_"
-FILE_ONLY: Final = ("assets",)
+FILE_ONLY: Final = ("assets", "network")
 """Settings that are a table, which no variable holds."""
 _UNITS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
@@ -26,6 +26,12 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     role: str = ""
     importance: Literal["low", "normal", "high", "critical"] = "high"
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of networks."""
+
+    places: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Hosts and accounts that matter more or less: a pattern (`dc*`), its `role`, `importance`."""
     mail_records: str = ""
     """DNS records (a file, or a folder of files) that DKIM, ARC, SPF and DMARC are checked with."""
+    network: Network = msgspec.field(default_factory=Network)
+    """`places`: MaxMind DB files, from this file's folder: countries and networks of addresses."""
     unpack_depth: Count = 4
     """Archives inside archives: so deep, no deeper."""
     unpack_bytes: Size = "64GB"
@@ -104,13 +112,23 @@ def size(text: Size) -> int:
 
 def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return _placed(tomllib.loads(path.read_text("utf-8")), path.parent)
     except FileNotFoundError as reason:
         if required:
             raise LabrysError(f"{path}: no such settings file") from reason
         return {}
     except (OSError, ValueError) as reason:
         raise LabrysError(f"{path}: cannot be read as TOML ({reason})") from reason
+
+
+def _placed(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """With files that are named from the settings' own folder by their whole path."""
+    network = found.get("network")
+    places = network.get("places") if isinstance(network, dict) else None
+    if network and isinstance(places, list) and all(isinstance(name, str) for name in places):
+        named = [str(folder.resolve() / Path(name).expanduser()) for name in places]
+        found["network"] = {**network, "places": named}
+    return found
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

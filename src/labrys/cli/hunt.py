@@ -54,20 +54,22 @@ def command(
     from labrys.lake.engine import connect
     from labrys.lake.hunt import explain_schema as schema_of
     from labrys.lake.hunt import run
+    from labrys.lake.places import opened as tables
     from labrys.settings import load
 
     if sql is None and not explain_schema:
         raise typer.BadParameter("give a query, or --explain-schema to see what can be asked")
     if form is Form.PARQUET and out is None:
         raise typer.BadParameter("--format parquet needs --out FILE")
+    settings = load({"engine": engine})
+    places = tables(settings.network.places)
     with Case.open(existing(lake), create=False, write=False) as case:
         if explain_schema:
             _write(schema_of(case, view).to_reader(), form, out, 0)
             return
-        settings = load({"engine": engine})
         asked = connect(case, settings.engine, memory=settings.engine_memory)
         try:
-            _write(run(asked, sql or ""), form, out, rows)
+            _write(run(asked, sql or "", places), form, out, rows)
         finally:
             asked.close()
 

@@ -19,12 +19,14 @@ def command(
     from labrys.cli.case import existing
     from labrys.cli.output import Form, narrowed, report_of, write
     from labrys.lake.case import Case
+    from labrys.lake.places import opened
     from labrys.scan.run import reopened
     from labrys.settings import load
 
     form = Form.NDJSON if as_json else Form.TABLE
+    settings = load()
+    places = opened(settings.network.places)
     with Case.open(existing(lake), create=False, write=False) as case:
-        settings = load()
-        found = reopened(case, settings.decisions, settings.assets)
+        found = reopened(case, settings.decisions, settings.assets, places)
         report = report_of(case, found, form)
         write(narrowed(report, incident) if incident else report, form, None)

@@ -53,7 +53,7 @@ def report_of(case: "Case", scan: "Scan", form: Form) -> "Report":
         records = evidence_fields(case, scan)
     elif form in (Form.STIX, Form.MISP):
         records = message_fields(case, scan)
-    return Report.of(scan.findings, scan.triage, summary_of(scan), records)
+    return Report.of(scan.findings, scan.triage, summary_of(scan), records, scan.places)
 
 
 def summary_of(scan: "Scan") -> "Summary":

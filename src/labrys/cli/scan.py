@@ -55,6 +55,7 @@ def command(
     about it. 2: bad usage. Scanning the same evidence again reads only what is new.
     """
     from labrys.cli.case import for_scan
+    from labrys.lake.places import opened
     from labrys.scan.lists import read_lists
     from labrys.scan.rules import builtin_rules
     from labrys.scan.run import Options
@@ -74,6 +75,7 @@ def command(
         engine_memory=settings.engine_memory,
         decisions=settings.decisions,
         assets=settings.assets,
+        places=opened(settings.network.places),
         reading=reading(settings),
     )
     case = for_scan(settings.lake, paths)

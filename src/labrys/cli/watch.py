@@ -97,6 +97,7 @@ def command(
     """
     from labrys.cli.case import for_scan
     from labrys.cli.scan import known_detectors, reading
+    from labrys.lake.places import opened
     from labrys.scan.lists import read_lists
     from labrys.scan.rules import builtin_rules
     from labrys.scan.run import Options
@@ -124,6 +125,7 @@ def command(
         only=known_detectors(only),
         engine_memory=settings.engine_memory,
         decisions=settings.decisions,
+        places=opened(settings.network.places),
         reading=reading(settings),
     )
     made = _Asked(options, settings, interface, "-" in map(str, given), form, out, react, connector)
@@ -183,6 +185,7 @@ def _watch(
             as_json=asked.form is Lines.NDJSON,
             rows=frozenset(name for each in tools.rows for name in each.emits),
             react=reaction,
+            places=asked.options.places,
         )
         stop = stack.enter_context(_until_interrupted())
         done = Watch(

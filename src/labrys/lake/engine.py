@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from labrys.errors import EngineError
 from labrys.lake.case import Case
+from labrys.lake.places import ADDRESS, COUNTRY, Places
 from labrys.lake.sqlcheck import explained, tables_in_duckdb, tables_in_spark
 from labrys.lake.views import View, Views
 from labrys.ocsf.sql import identifier, literal
@@ -32,6 +33,7 @@ SPARK_PORT: Final = 15_002
 BATCH_ROWS: Final = 65_536
 _SPARK_NEEDS: Final = ("packaging", "pyarrow_hotfix", "pyspark")
 """What else Ibis would miss only amid a scan, and the client itself."""
+_LAKE_TYPES: Final = {pa.string(): TEXT, pa.int64(): BIGINT, pa.float64(): DOUBLE}
 _IBIS_TYPES: Final = {TEXT: "string", BIGINT: "int64", DOUBLE: "float64"}
 
 
@@ -179,6 +181,34 @@ class DuckEngine:
             made = f"CREATE OR REPLACE TABLE {identifier(view.name, 'duckdb')} AS "
             self._db.execute(made + f"SELECT {listed} FROM ({select})")  # noqa: S608 quoted
         self._made.add(view.name)
+
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Have rows that are not the case's as a view of their own, under a name that is free."""
+        view = View(
+            name, 0, {each.name: _LAKE_TYPES[each.type] for each in rows.schema}, (name,), len(rows)
+        )
+        with _duckdb_errors():
+            self._db.register("labrys_added", rows)
+            self._db.execute(f"CREATE TABLE {identifier(name, 'duckdb')} AS FROM labrys_added")
+            self._db.unregister("labrys_added")
+        self.views.by_name[name] = view
+        self._made.add(name)
+
+    def locate(self, name: str, places: Places) -> None:
+        """Fill in countries of sources in a view that is at hand, in shapes that say none at all."""
+        view, unsaid = identifier(name, "duckdb"), "_shape IN (SELECT _shape FROM unsaid)"
+        with _duckdb_errors():
+            self._db.execute(f"""CREATE OR REPLACE TEMP TABLE unsaid AS SELECT _shape FROM {view}
+                GROUP BY _shape HAVING count({COUNTRY}) = 0""")  # noqa: S608 quoted
+            asked = self._db.execute(
+                f"SELECT DISTINCT {ADDRESS} FROM {view} WHERE {unsaid} AND {ADDRESS} IS NOT NULL "  # noqa: S608 quoted
+                "ORDER BY 1"
+            )
+            found = places.table(row[0] for row in asked.fetchall())
+            self._db.register("labrys_added", found)
+            self._db.execute(f"""UPDATE {view} SET {COUNTRY} = added.country FROM labrys_added added
+                WHERE {ADDRESS} = added.ip AND {unsaid}""")  # noqa: S608 quoted
+            self._db.unregister("labrys_added")
 
     def close(self) -> None:
         """See `Engine.close`."""

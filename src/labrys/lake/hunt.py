@@ -1,14 +1,17 @@
 """Hunting: SQL over a case, and what there is to ask about."""
 
+import re
 from typing import Final
 
 import pyarrow as pa
 
 from labrys.errors import EngineError
 from labrys.lake.case import Case
-from labrys.lake.engine import Engine
+from labrys.lake.engine import DuckEngine, Engine
+from labrys.lake.places import MOST, NONE, Places
 from labrys.lake.views import View, Views
 from labrys.ocsf.maps import attributes_of
+from labrys.ocsf.sql import identifier
 from labrys.ocsf.vocabulary import column_name
 
 SCHEMA: Final = pa.schema(
@@ -23,9 +26,35 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def run(engine: Engine, sql: str) -> pa.RecordBatchReader:
-    """The rows of one read-only statement; `EngineError` says what is wrong with it."""
+def run(engine: Engine, sql: str, places: Places = NONE) -> pa.RecordBatchReader:
+    """The rows of one read-only statement; `EngineError` says what is wrong with it.
+
+    With tables of places, DuckDB also has `places` (`lake.places.TABLE`): what they say of the
+    addresses of the case.
+    """
+    wanted = places and _PLACES.search(sql) and engine.views.find("places") is None
+    if wanted and isinstance(engine, DuckEngine):
+        engine.add("places", places.table(_addresses(engine)))
     return engine.sql(sql)
+
+
+_PLACES: Final = re.compile(r"\bplaces\b", re.IGNORECASE)
+
+
+def _addresses(engine: Engine) -> list[str]:
+    """The first `MOST` distinct addresses in the case's class views, in their order as text."""
+    parts = []
+    for view in engine.views.by_name.values():
+        held = [column for column in view.columns if column.endswith("_ip")]
+        if view.uid and view.rows and held:
+            listed = ", ".join(identifier(column, "duckdb") for column in held)
+            parts.append(f"SELECT unnest([{listed}]) AS ip FROM {identifier(view.name, 'duckdb')}")  # noqa: S608 quoted
+    if not parts:
+        return []
+    every = " UNION ALL ".join(parts)
+    sql = f"SELECT DISTINCT ip FROM ({every}) WHERE ip IS NOT NULL ORDER BY ip LIMIT {MOST}"  # noqa: S608 quoted
+    found: list[str] = engine.sql(sql).read_all()["ip"].to_pylist()
+    return found
 
 
 def explain_schema(case: Case, view: str | None = None) -> pa.Table:

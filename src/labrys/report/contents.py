@@ -1,7 +1,7 @@
 """What every report format is made from, and how findings and incidents refer to each other."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.lake.places import Places
 from labrys.report.summary import Summary
 from labrys.triage import FOLDED, Triage
 
@@ -24,7 +25,7 @@ class Report:
     """Findings (`ocsf.schema.FINDING`), what triage made of them, and what the scan says of itself.
 
     `records` gives source fields of evidence by `_id`, where a format shows them; it may hold only
-    some, or none.
+    some, or none. `where` knows the countries and networks of addresses, if the user has tables.
     """
 
     findings: pa.Table
@@ -32,6 +33,7 @@ class Report:
     folded: pa.Table = field(default_factory=FOLDED.empty_table)
     summary: Summary = field(default_factory=Summary)
     records: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    where: Places = field(default_factory=Places)
 
     @classmethod
     def of(
@@ -40,9 +42,11 @@ class Report:
         triage: Triage,
         summary: Summary,
         records: Mapping[str, Mapping[str, str]] | None = None,
+        where: Places | None = None,
     ) -> "Report":
         """A report of findings and their triage."""
-        return cls(findings, triage.incidents, triage.folded, summary, records or {})
+        made = cls(findings, triage.incidents, triage.folded, summary, records or {})
+        return replace(made, where=where) if where else made
 
     @cached_property
     def _sizes(self) -> Ints:

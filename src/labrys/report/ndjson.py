@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from labrys import __version__
+from labrys.lake.places import NONE, Place, Places
 from labrys.ocsf.attack import tactics as known_tactics
 from labrys.ocsf.attack import technique as known_technique
 from labrys.ocsf.schema import DETECTION_FINDING, INCIDENT_FINDING, OCSF_VERSION, Severity
@@ -63,24 +64,31 @@ _PLACE: Final = {
 def write(report: Report) -> Iterator[bytes]:
     """The lines of a report, in bounded memory."""
     for row, incident, _ in report.each_finding():
-        yield json_line(finding(row, alert=incident >= 0, copies=report.summary.copies))
+        copies = report.summary.copies
+        yield json_line(finding(row, alert=incident >= 0, copies=copies, where=report.where))
     for row in report.each_incident():
-        yield json_line(incident_finding(row))
+        yield json_line(incident_finding(row, report.where))
 
 
 def finding(
-    row: Row, *, alert: bool, copies: Mapping[str, Sequence[str]] = MappingProxyType({})
+    row: Row,
+    *,
+    alert: bool,
+    copies: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    where: Places = NONE,
 ) -> dict[str, Any]:
     """A finding as an OCSF Detection Finding; `alert`: it is part of an incident.
 
-    `copies` names other sources with the content of one: the records are there as well.
+    `copies` names other sources with the content of one: the records are there as well. `where`
+    adds countries and networks of addresses: to the endpoints, and as enrichments.
     """
     severity = int(row["severity_id"] or 1)
     made = _event(row, DETECTION_FINDING, "Detection Finding", row["detector"] or "", severity)
     made["metadata"]["product"]["feature"]["version"] = row["version"] or ""
     made["is_alert"] = alert or severity >= Severity.MEDIUM
     made["finding_info"] = _finding_info(row)
-    made["evidences"] = _evidences(row, copies)
+    made["evidences"] = _evidences(row, copies, where)
+    _enrich(made, row, where)
     made["observables"] = observables(row["entities"] or ())
     hosts = [each["value"] for each in row["entities"] or () if each["type"] == "host"]
     if hosts:
@@ -95,8 +103,8 @@ def finding(
     return made
 
 
-def incident_finding(row: Row) -> dict[str, Any]:
-    """An incident as an OCSF Incident Finding."""
+def incident_finding(row: Row, where: Places = NONE) -> dict[str, Any]:
+    """An incident as an OCSF Incident Finding; `where` knows countries and networks."""
     severity = int(row["severity_id"] or 1)
     made = _event(row, INCIDENT_FINDING, "Incident Finding", "triage", severity)
     made["metadata"]["profiles"] = ["incident"]
@@ -111,6 +119,7 @@ def incident_finding(row: Row) -> dict[str, Any]:
     made["assignee_group"] = {"name": "unassigned"}
     made["priority_id"] = PRIORITY[severity]
     made["observables"] = observables(row["entities"] or ())
+    _enrich(made, row, where)
     made["unmapped"] = {"rank": row["rank"], "score": row["score"], "advice": row["advice"] or []}
     return made
 
@@ -216,7 +225,36 @@ def observables(entities: Iterable[Row]) -> list[dict[str, Any]]:
     return list(made.values())
 
 
-def _evidences(row: Row, copies: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def _enrich(made: dict[str, Any], row: Row, where: Places) -> None:
+    """What tables say of the addresses, as OCSF enrichments."""
+    added = {}
+    for each in row["entities"] or ():
+        if each["type"] == "ip" and (place := where.of(each["value"])):
+            name = ".".join(_PLACE.get(("ip", each["role"]), ("ip", each["role"] or "")))
+            added[name, each["value"]] = {
+                "name": name.strip("."),
+                "value": each["value"],
+                "type": "location",
+                "data": _located(place),
+            }
+    if added:
+        made["enrichments"] = list(added.values())
+
+
+def _located(place: Place) -> dict[str, Any]:
+    """OCSF `location` and `autonomous_system` of a place, those that are known."""
+    made: dict[str, Any] = {}
+    if place.country:
+        made["location"] = {"country": place.country}
+    if place.asn is not None:
+        named = {"name": place.as_name} if place.as_name else {}
+        made["autonomous_system"] = {"number": place.asn, **named}
+    return made
+
+
+def _evidences(
+    row: Row, copies: Mapping[str, Sequence[str]], where: Places
+) -> list[dict[str, Any]]:
     """Pointers to the records; the first also carries the entities in their OCSF places."""
     pointers: list[dict[str, Any]] = [
         {"data": {"_source": each["_source"], "_offset": each["_offset"], "_id": each["_id"]}}
@@ -231,6 +269,8 @@ def _evidences(row: Row, copies: Mapping[str, Sequence[str]]) -> list[dict[str, 
             _put(first, place, entity["value"])
     if "device" in first:
         first["device"].setdefault("type_id", 0)
+    for end in (first.get("src_endpoint", {}), first.get("dst_endpoint", {})):
+        end |= _located(where.of(end.get("ip", "")))
     for file in (first.get("file"), first.get("actor", {}).get("process", {}).get("file")):
         if file is not None:
             path = str(file["path"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from labrys.lake.places import Places
 from labrys.ocsf.attack import technique
 from labrys.report.contents import Report, Row
 from labrys.report.levels import SEVERITY
@@ -27,6 +28,8 @@ _GROUPED: Final = ("severity_max", "row_min", "row_count")
 _AT_END: Final = 20
 """So many folded rules and problems are listed."""
 _FIELDS: Final = 2
+_PLACED: Final = 6
+"""So many addresses of an incident are shown with their country and network."""
 _VALUE: Final = 160
 """Of what a finding matched, so many fields of at most this length are shown."""
 _STYLE: Final = {1: "dim", 2: "cyan", 3: "yellow", 4: "bright_red", 5: "bold white on red"}
@@ -112,6 +115,8 @@ def _incident(console: "Console", report: Report, number: int, row: Row) -> None
     facts.append(f"incident {row['uid']}")
     _say(console, " · ".join(facts), indent=4, style="dim")
     _say(console, visible(row["summary"], 1200), indent=4)
+    if placed := _placed(row, report.where):
+        _say(console, f"Addresses: {placed}", indent=4)
     _timeline(console, report, number)
     if row["techniques"]:
         names = ", ".join(_technique(uid) for uid in row["techniques"][:12])
@@ -120,6 +125,14 @@ def _incident(console: "Console", report: Report, number: int, row: Row) -> None
         _say(console, "Next", indent=4, style="bold")
         for place, step in enumerate(row["advice"], start=1):
             _beside(console, f"{place}.", 8, "dim", visible(step, 400))
+
+
+def _placed(row: Row, where: Places) -> str:
+    """The addresses of which tables say something, with what they say."""
+    made = dict.fromkeys(e["value"] for e in row["entities"] or () if e["type"] == "ip")
+    told = [f"{each} ({place})" for each in made if (place := where.of(each))]
+    rest = f" and {len(told) - _PLACED:,} more" if len(told) > _PLACED else ""
+    return visible("; ".join(told[:_PLACED]), 1200) + rest
 
 
 def _timeline(console: "Console", report: Report, number: int) -> None:

@@ -18,7 +18,10 @@ from labrys.detect.sigma.findings import MATCH
 from labrys.detect.sigma.ir import RuleSet
 from labrys.lake.case import Case, Result
 from labrys.lake.engine import DuckEngine, Engine, columns_of, compiled, connect, table
+from labrys.lake.places import ADDRESS, COUNTRY, NONE, Places
 from labrys.ocsf.schema import FINDING
+from labrys.ocsf.sql import class_columns
+from labrys.ocsf.vocabulary import class_named
 from labrys.scan.ingest import Watcher, search
 
 CORRELATION: Final = "sigma.correlation"
@@ -76,10 +79,12 @@ def run_windows(
     detectors: Sequence[WindowDetector],
     watch: Watcher,
     memory: str = "2GB",
+    places: Places = NONE,
 ) -> None:
     """Run the window detectors whose view has rows, unless nothing has changed since.
 
-    `memory` is what DuckDB, where `engine` is None, may hold before it spills to the case.
+    `memory` is what DuckDB, where `engine` is None, may hold before it spills to the case; it also
+    fills in countries that `places` knows and logs do not say.
     """
     stale = [each for each in detectors if not case.up_to_date(each.id, each.digest)]
     if not stale:
@@ -92,7 +97,7 @@ def run_windows(
                 found = {each.id: FINDING.empty_table() for each in readers}
             else:
                 watch.step(f"looking for {', '.join(each.id for each in readers)} in {view}")
-                found = _found(asked, view, readers)
+                found = _found(asked, view, readers, places)
             for each in readers:
                 case.put_findings(None, Result(each.id, each.digest, found[each.id]))
     finally:
@@ -100,14 +105,57 @@ def run_windows(
             asked.close()
 
 
-def _found(engine: Engine, view: str, readers: Sequence[WindowDetector]) -> dict[str, pa.Table]:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A window detector that may find otherwise with other tables of places."""
+
+    detector: WindowDetector
+    places: Places
+
+    @property
+    def id(self) -> str:
+        """As the detector's."""
+        return self.detector.id
+
+    @property
+    def digest(self) -> str:
+        """The detector's, with that of the tables."""
+        return f"{self.detector.digest}:{self.places.digest}"
+
+    @property
+    def reads(self) -> str:
+        """As the detector's."""
+        return self.detector.reads
+
+    def features(self, events: Any) -> Any:
+        """As the detector's."""
+        return self.detector.features(events)
+
+    def score(self, rows: pa.Table) -> pa.Table:
+        """As the detector's."""
+        return self.detector.score(rows)
+
+
+def placed(detector: WindowDetector, places: Places) -> WindowDetector:
+    """The detector, as one that heeds the tables where the view it reads says where sources are."""
+    known = class_named(detector.reads)
+    heeds = places and known is not None and COUNTRY in class_columns(known.uid)
+    return Placed(detector, places) if heeds else detector
+
+
+def _found(
+    engine: Engine, view: str, readers: Sequence[WindowDetector], places: Places
+) -> dict[str, pa.Table]:
     """What the detectors that read one view find in it."""
     if not isinstance(engine, DuckEngine):
         rows = {each.id: engine.arrow(each.features(table(engine, view))) for each in readers}
     else:
         queries = {each.id: _query(engine, each) for each in readers}
         columns = {name for query in queries.values() for name in query["columns"]}
-        engine.keep(view, sorted(columns))
+        located = bool(places) and {ADDRESS, COUNTRY} <= columns
+        engine.keep(view, sorted(columns | {"_shape"} if located else columns))
+        if located:
+            engine.locate(view, places)
         rows = {name: engine.sql(query["sql"]).read_all() for name, query in queries.items()}
     return {each.id: each.score(rows[each.id]) for each in readers}
 

@@ -18,9 +18,11 @@ from labrys.detect.sigma.ir import RuleSet
 from labrys.lake.case import Case
 from labrys.lake.engine import connect
 from labrys.lake.ledger import SourceRow
+from labrys.lake.places import Places
 from labrys.scan.detection import (
     CORRELATION,
     correlator_digest,
+    placed,
     run_correlations,
     run_windows,
     search_remotely,
@@ -45,6 +47,7 @@ class Options:
     engine_memory: str = "2GB"
     decisions: str = ""
     assets: Mapping[str, Asset] = field(default_factory=dict)
+    places: Places = field(default_factory=Places)
     reading: Reading = field(default_factory=Reading)
 
 
@@ -68,6 +71,7 @@ class Scan:
     cpu_seconds: float
     time_start: int | None = None
     time_end: int | None = None
+    places: Places = field(default_factory=Places)
 
     @property
     def inconclusive(self) -> bool:
@@ -106,7 +110,7 @@ def equip(options: Options) -> Equipment:
         rules=rules,
         sigma=sigma if asked else None,
         rows=(*rows, *(armed(made, rules, sigma) for made in wanted if made.kind == "row")),
-        windows=tuple(made for made in wanted if made.kind == "window"),
+        windows=tuple(placed(made, options.places) for made in wanted if made.kind == "window"),
     )
 
 
@@ -130,7 +134,7 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
         notes.append(f"{full}: not everything was searched; free some space and scan again")
     watch.step("joining findings")
     sources = _named(_sources(case), names)
-    return _concluded(case, tools, sources, tuple(notes), begun, options.decisions, options.assets)
+    return _concluded(case, tools, sources, tuple(notes), begun, options)
 
 
 def detect_rest(case: Case, tools: Equipment, options: Options, watch: Watcher) -> Iterator[str]:
@@ -141,7 +145,7 @@ def detect_rest(case: Case, tools: Equipment, options: Options, watch: Watcher) 
             search_rest(case, tools.rows, watch)
         else:
             search_remotely(case, engine, tools.rows, watch)
-        run_windows(case, engine, tools.windows, watch, options.engine_memory)
+        run_windows(case, engine, tools.windows, watch, options.engine_memory, options.places)
         if tools.sigma is not None:
             for uid, why in run_correlations(case, tools.rules, tools.sigma, watch):
                 yield f"correlation {uid} cannot run: {why}"
@@ -160,18 +164,24 @@ def concluded(
 ) -> Scan:
     """What the case holds now of the sources of these names; `begun` as `_now` gives it."""
     sources = _named(_sources(case), names)
-    return _concluded(case, tools, sources, notes, begun, options.decisions, options.assets)
+    return _concluded(case, tools, sources, notes, begun, options)
 
 
-def reopened(case: Case, decisions: str = "", assets: Mapping[str, Asset] | None = None) -> Scan:
+def reopened(
+    case: Case,
+    decisions: str = "",
+    assets: Mapping[str, Asset] | None = None,
+    places: Places | None = None,
+) -> Scan:
     """What earlier scans of a case came to, from what they found; nothing is read again.
 
     `decisions` is where exceptions are kept (see `labrys.decisions`), `assets` what people say of
-    their hosts and accounts.
+    their hosts and accounts, `places` what is known of addresses.
     """
     nothing = RuleSet("", (), (), (), ())
     tools = Equipment(nothing, None, (), ())
-    return _concluded(case, tools, tuple(_sources(case)), (), _now(), decisions, assets or {})
+    said = Options((), decisions=decisions, assets=assets or {}, places=places or Places())
+    return _concluded(case, tools, tuple(_sources(case)), (), _now(), said)
 
 
 def found_in(case: Case, tools: Equipment | None = None) -> pa.Table:
@@ -187,11 +197,10 @@ def _concluded(
     sources: tuple[SourceRow, ...],
     notes: tuple[str, ...],
     begun: tuple[float, float],
-    decisions: str,
-    assets: Mapping[str, Asset],
+    options: Options,
 ) -> Scan:
     every = found_in(case, tools)
-    decided = kept(case.path, decisions)
+    decided = kept(case.path, options.decisions)
     exclusions = decided.exclusions
     masks = hidden(every, exclusions)
     findings = every if not masks else every.filter(pa.array(~np.logical_or.reduce(masks)))
@@ -202,7 +211,7 @@ def _concluded(
         sources=sources,
         shapes={shape: held.rows for shape, held in case.shapes().items()},
         findings=findings,
-        triage=incidents(findings, lessons(decided), assets),
+        triage=incidents(findings, lessons(decided), options.assets),
         rules=tools.rules,
         detectors=tuple(tools.current()),
         notes=notes,
@@ -215,6 +224,7 @@ def _concluded(
             (part.time_min for part in parts if part.time_min is not None), default=None
         ),
         time_end=max((part.time_max for part in parts if part.time_max is not None), default=None),
+        places=options.places,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.lake.places import NONE, Places
 from labrys.report.contents import Row
 from labrys.report.levels import SEVERITY
 from labrys.report.lines import json_line
@@ -43,9 +44,11 @@ class Teller:
         as_json: bool,
         rows: frozenset[str],
         react: Callable[[pa.Table], object] | None = None,
+        places: Places = NONE,
     ) -> None:
         self._told, self._output, self._path = told, output, path
         self._as_json, self._rows, self._react = as_json, rows, react
+        self._places = places
         self._first = True
         self.findings_told = 0
         self.incidents_told = 0
@@ -91,7 +94,7 @@ class Teller:
 
     def _finding(self, row: Row) -> bytes:
         if self._as_json:
-            return json_line(finding(row, alert=False))
+            return json_line(finding(row, alert=False, where=self._places))
         hosts = [e["value"] for e in row["entities"] or () if e["type"] == "host"]
         place = next(iter(row["evidence"] or ()), None)
         where = f" [{place['_source']} at {place['_offset']}]" if place else ""
@@ -100,7 +103,7 @@ class Teller:
 
     def _incident(self, row: Row) -> bytes:
         if self._as_json:
-            return json_line(incident_finding(row))
+            return json_line(incident_finding(row, self._places))
         said = f"incident: {row['title']} ({len(row['findings'])} findings, {row['uid'][:8]})"
         return _line(row["time_end"], row["severity_id"], said)
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys import __version__
+from labrys.lake.places import NOWHERE
 from labrys.ocsf.attack import notice, technique
 from labrys.report.contents import Report, Row
 from labrys.report.summary import Summary, verdict
@@ -196,6 +197,9 @@ def _finding(
     entities = []
     for each in row["entities"] or ():
         shown, key, telling = known[each["type"], each["value"]]
+        place = report.where.of(each["value"]) if each["type"] == "ip" else NOWHERE
+        if place:
+            shown = f"{shown} ({place})"
         value = [visible(each["type"], 20), visible(shown, 160), int(telling)]
         number = page.entities.number((each["type"], key), value)
         if number not in entities:
