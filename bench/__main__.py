@@ -35,6 +35,7 @@ NAMES: Final = (
 )
 
 OWN: Final = {
+    "botnet": "bench.botnet",
     "detect": "bench.detect.main",
     "duel": "bench.duel",
     "evasion": "bench.evasion.main",

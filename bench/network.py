@@ -29,10 +29,10 @@ from bench.traffic import attacks, hosts
 from bench.traffic import intrusions as made_up
 from bench.traffic.flow import table
 from labrys.detect.beacon.score import BASE, judge
+from labrys.detect.contract import WindowDetector
 from labrys.detect.network.finding import grouped
 from labrys.detect.network.testing import VIEWS, network_detectors, query, schema
 from labrys.detect.network.testing import table as padded
-from labrys.detect.registry import WindowFolder
 from labrys.lake.case import Case
 from labrys.lake.engine import connect
 from labrys.ocsf.schema import Severity
@@ -55,7 +55,7 @@ class Line:
     note: str = ""
 
 
-def found(tables: Tables, made: WindowFolder) -> list[dict[str, Any]]:
+def found(tables: Tables, made: WindowDetector) -> list[dict[str, Any]]:
     """What a detector finds in the views of one case."""
     rows = tables.get(made.reads)
     if rows is None or not rows.num_rows:
@@ -149,27 +149,14 @@ FROM flows WHERE capture LIKE '%Echo%' AND outbound"""
 
 def malware(into: Path, quick: bool) -> Iterator[Line]:
     """Malware captures by month: those with an alert."""
-    path = DATA / "mta_suricata_eve.jsonl.zst"
-    if not path.is_file():
-        raise Skipped("mta_suricata_eve.jsonl.zst is not in ../shared/data/network")
-    folder = into / "eve"
-    folder.mkdir()
-    lines: dict[str, list[str]] = {}
-    with _zstd().open(path, "rt", encoding="utf-8") as opened:
-        for line in opened:
-            lines.setdefault(json.loads(line).get("capture", "?"), []).append(line)
-    names = sorted(lines)[:: 8 if quick else 1]
-    for number, name in enumerate(names):
-        (folder / f"{number}.json").write_text("".join(lines[name]))
-    tables = views([folder], into / "eve.labrys")
-    cut = _by_source(tables)
+    cut = dict(captures(into, quick))
     hits: dict[str, set[str]] = {"earlier": set(), "later": set()}
     totals = dict.fromkeys(hits, 0)
     by: dict[str, set[str]] = {}
-    for number, name in enumerate(names):
+    for name, tables in cut.items():
         part = "later" if name >= CHECKED_FROM and name[:2] == "20" else "earlier"
         totals[part] += 1
-        for row in alerts(cut.get(f"{number}.json", {})):
+        for row in alerts(tables):
             hits[part].add(name)
             by.setdefault(row["detector"], set()).add(name)
     for part, months in (
@@ -181,6 +168,27 @@ def malware(into: Path, quick: bool) -> Iterator[Line]:
                    f"{len(hits[part])} of {totals[part]} captures", months)  # fmt: skip
     for detector, some in sorted(by.items(), key=lambda one: -len(one[1])):
         yield Line(f"  of them by {detector}", str(len(some)), "captures, both parts")
+
+
+def captures(into: Path, quick: bool, since: str = "") -> Iterator[tuple[str, Tables]]:
+    """The views of each malware capture, in order of names, which begin with the month."""
+    path = DATA / "mta_suricata_eve.jsonl.zst"
+    if not path.is_file():
+        raise Skipped("mta_suricata_eve.jsonl.zst is not in ../shared/data/network")
+    folder = into / "eve"
+    folder.mkdir()
+    lines: dict[str, list[str]] = {}
+    with _zstd().open(path, "rt", encoding="utf-8") as opened:
+        for line in opened:
+            lines.setdefault(json.loads(line).get("capture", "?"), []).append(line)
+    names = [name for name in sorted(lines) if not since or (name >= since and name[:2] == "20")]
+    names = names[:: 8 if quick else 1]
+    for number, name in enumerate(names):
+        (folder / f"{number}.json").write_text("".join(lines[name]))
+    tables = views([folder], into / "eve.labrys")
+    cut = _by_source(tables)
+    for number, name in enumerate(names):
+        yield name, cut.get(f"{number}.json", {})
 
 
 def _zstd() -> Any:
