@@ -86,3 +86,15 @@ def test_assets_are_a_table_of_patterns(tmp_path: Path) -> None:
     file.write_text('[assets]\n"dc*" = {importance = "very"}\n')
     with pytest.raises(LabrysError, match="importance"):
         load(file=file, environment={})
+
+
+def test_tables_of_places_are_found_from_the_files_own_folder(tmp_path: Path) -> None:
+    file = tmp_path / "labrys.toml"
+    file.write_text('[network]\nplaces = ["a.mmdb", "/there/b.mmdb"]\n')
+    made = load(file=file, environment={"LABRYS_NETWORK": "nothing"})
+    assert made.network.places == (str(tmp_path.resolve() / "a.mmdb"), "/there/b.mmdb")
+    assert load(environment={}).network.places == ()
+    for wrong in ("places = 1", "places = [1]", "place = []"):
+        file.write_text(f"[network]\n{wrong}\n")
+        with pytest.raises(LabrysError, match="place"):
+            load(file=file, environment={})

@@ -127,7 +127,9 @@ def opened(files: Sequence[str]) -> Places:
         from maxminddb import MODE_FD
         from maxminddb.reader import Reader as Table
     except ImportError as reason:
-        raise LabrysError("network.places needs a package: pip install maxminddb") from reason
+        raise LabrysError(
+            "network.places needs a package: pip install 'labrys[places]'"
+        ) from reason
     readers, digest = [], sha256()
     for name in files:
         content = _content(Path(name))

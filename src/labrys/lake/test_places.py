@@ -1,5 +1,6 @@
 """Tables of places, made by the test itself (MaxMind DB File Format 2.0: 24-bit records)."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -161,3 +162,38 @@ def test_a_damaged_table_is_refused_or_says_less(
         place = places.of(address)
         assert len(place.country) in (0, 2)
         assert place.asn is None or 0 < place.asn < 1 << 32
+
+
+def test_without_the_package_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "maxminddb", None)
+    assert not opened([])
+    with pytest.raises(LabrysError, match=r"pip install 'labrys\[places\]'"):
+        opened([str(tmp_path / "any.mmdb")])
+
+
+def test_a_record_costs_no_more_than_the_reader_allows(table: Table) -> None:
+    # Each level holds the one below it twice: 2 ** 40 values, were they all made.
+    deep = coded({"country": {"iso_code": "DE"}})
+    places = table(fanned(deep, 40))
+    with pytest.raises(RuntimeError, match="maximum number of values"):
+        places.readers[0].get("203.0.113.9")
+    assert places.of("203.0.113.9") == NOWHERE
+
+
+def fanned(leaf: bytes, levels: int) -> bytes:
+    """A table whose one record is lists of pointers to lists of pointers."""
+    data, at = leaf, 0
+    for _ in range(levels):
+        here = len(data)
+        data += _headed(11, 2) + 2 * (bytes([0x38]) + at.to_bytes(4, "big"))
+        at = here
+    whole = mmdb({"203.0.113.0/24": {"x": 1}})
+    meta = whole.index(b"\xab\xcd\xefMaxMind.com")
+    record = coded({"x": 1})
+    tree = whole[: meta - len(record) - 16]
+    pointer = (len(tree) // 6 + 16).to_bytes(3, "big")
+    assert tree.count(pointer) == 1
+    top = (len(tree) // 6 + 16 + at).to_bytes(3, "big")
+    return tree.replace(pointer, top) + bytes(16) + data + whole[meta:]
