@@ -64,6 +64,14 @@ class HostDay:
     bot: bool
     kind: str
     found: tuple[float, ...]
+    alarm: bool
+    """Whether a detector says medium or worse."""
+
+    @classmethod
+    def of(cls, bot: bool, kind: str, rows: Sequence[Mapping[str, Any]]) -> "HostDay":
+        """From the findings about it."""
+        alarm = any(row["severity_id"] >= Severity.MEDIUM for row in rows)
+        return cls(bot, kind, numbers(rows), alarm)
 
 
 def numbers(found: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
@@ -138,7 +146,7 @@ def office(
     day = round(made_flows.START * 1000) // 86_400_000
     found = by_host(findings(tables))
     return [
-        HostDay(kind.startswith("bot "), kind, numbers(found.get((host, day), ())))
+        HostDay.of(kind.startswith("bot "), kind, found.get((host, day), ()))
         for host, kind in kinds.items()
     ]
 
@@ -169,11 +177,11 @@ def real(into: Path, quick: bool) -> Iterator[HostDay]:
             if row["src_endpoint_ip"] == me
         }
         for day in sorted(days):
-            yield HostDay(False, f"real {path.name}", numbers(found.get((me, day), ())))
+            yield HostDay.of(False, f"real {path.name}", found.get((me, day), ()))
     for _, tables in network.captures(into, quick, network.CHECKED_FROM):
         found = by_host(findings(tables))
-        best = max((numbers(rows) for rows in found.values()), key=sum, default=numbers(()))
-        yield HostDay(True, "real malware capture", best)
+        best = max(found.values(), key=lambda rows: sum(numbers(rows)), default=())
+        yield HostDay.of(True, "real malware capture", best)
 
 
 def fit(days: Sequence[HostDay]) -> Weights:
@@ -264,7 +272,9 @@ def _told(name: str, days: Sequence[HostDay], held: Weights) -> None:
         some = [each for each in days if each.kind == kind]
         scores = [held.score(each.found) for each in some]
         spoken = sum(each.found[-1] > 0 for each in some)
+        alarms = sum(each.alarm for each in some)
         print(
-            f"  {kind}: {len(some)}, {spoken} with a finding that is low or worse, "
+            f"  {kind}: {len(some)}, {spoken} with a finding that is low or worse, {alarms} with an "
+            f"alert, "
             f"score {min(scores):.3f} to {max(scores):.3f}, mean {np.mean(scores):.3f}"
         )
