@@ -123,13 +123,9 @@ def opened(files: Sequence[str]) -> Places:
     """The tables in these files; `LabrysError` where one is missing or not a table."""
     if not files:
         return Places()
-    try:
-        from maxminddb import MODE_FD
-        from maxminddb.reader import Reader as Table
-    except ImportError as reason:
-        raise LabrysError(
-            "network.places needs a package: pip install 'labrys[places]'"
-        ) from reason
+    from maxminddb import MODE_FD
+    from maxminddb.reader import Reader as Table
+
     readers, digest = [], sha256()
     for name in files:
         content = _content(Path(name))
