@@ -164,14 +164,6 @@ def test_a_damaged_table_is_refused_or_says_less(
         assert place.asn is None or 0 < place.asn < 1 << 32
 
 
-def test_without_the_package_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "maxminddb", None)
-    assert not opened([])
-    with pytest.raises(LabrysError, match=r"pip install 'labrys\[places\]'"):
-        opened([str(tmp_path / "any.mmdb")])
-
 
 def test_a_record_costs_no_more_than_the_reader_allows(table: Table) -> None:
     # Each level holds the one below it twice: 2 ** 40 values, were they all made.
