@@ -1,6 +1,5 @@
 """Tables of places, made by the test itself (MaxMind DB File Format 2.0: 24-bit records)."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -162,7 +161,6 @@ def test_a_damaged_table_is_refused_or_says_less(
         place = places.of(address)
         assert len(place.country) in (0, 2)
         assert place.asn is None or 0 < place.asn < 1 << 32
-
 
 
 def test_a_record_costs_no_more_than_the_reader_allows(table: Table) -> None:
