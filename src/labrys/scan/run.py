@@ -33,6 +33,7 @@ from labrys.scan.ingest import CONTAINER, DiskFull, Reading, Watcher, ingest, wr
 from labrys.scan.rules import armed, load
 from labrys.settings import Asset
 from labrys.triage import Triage, incidents
+from labrys.triage.roles import roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,7 @@ def _concluded(
     exclusions = decided.exclusions
     masks = hidden(every, exclusions)
     findings = every if not masks else every.filter(pa.array(~np.logical_or.reduce(masks)))
+    seen = roles(case) if findings.num_rows else {}
     parts = case.segments()
     now, cpu = _now()
     return Scan(
@@ -211,7 +213,7 @@ def _concluded(
         sources=sources,
         shapes={shape: held.rows for shape, held in case.shapes().items()},
         findings=findings,
-        triage=incidents(findings, lessons(decided), options.assets),
+        triage=incidents(findings, lessons(decided), options.assets, seen),
         rules=tools.rules,
         detectors=tuple(tools.current()),
         notes=notes,

@@ -1,8 +1,10 @@
-"""What hosts and accounts are to their owners: from the findings themselves, and from settings.
+"""What hosts and accounts are to their owners: from findings, from the records, and from settings.
 
 A domain controller is known by the events that only one writes (Kerberos tickets, changes of the
 directory), a server by the many that come to it, a privileged account by the rights that Windows
-says it was given. Whoever knows better says so in `[assets]` of the settings; that goes before.
+says it was given. Findings show it, and so do records in which nothing was found
+(`labrys.triage.roles`). Whoever knows better says so in `[assets]` of the settings; that goes
+before.
 """
 
 from collections.abc import Mapping
@@ -18,20 +20,19 @@ from labrys.settings import Asset
 from labrys.triage.arrays import Flags, Ints, unique
 from labrys.triage.columns import Columns
 from labrys.triage.entities import KIND, ROLES
+from labrys.triage.roles import (
+    ADMINISTRATION,
+    CONTROLLER,
+    DIRECTORY,
+    ONLY_CONTROLLERS,
+    SERVER,
+    VISITORS,
+)
 
 WEIGHTS: Final = {"low": 0.7, "normal": 1.0, "high": 1.25, "critical": 1.5}
 """By how much an incident counts more or less for what it is about."""
-_CONTROLLER: Final = (
-    *(f"windows.security.{number}" for number in (4768, 4769, 4770, 4771)),
-    *(f"windows.security.{number}" for number in range(5136, 5142)),
-    *(f"windows.security.{number}" for number in range(4928, 4938)),
-)
-"""Tickets given out (4768 to 4771), changes of the directory, its replication. Source: Microsoft,
-"Audit Kerberos Authentication Service", "Audit Directory Service Changes" and "… Replication"."""
-_DIRECTORY: Final = "windows.directory_service."
+_IMPORTANCE: Final = {CONTROLLER: "high", ADMINISTRATION: "high"}
 _PRIVILEGED: Final = "windows.security.4672"
-_VISITORS: Final = 8
-"""A host that findings see approached from so many different addresses is a server."""
 _ADMINISTRATORS: Final = ("administrator", "root")
 
 
@@ -46,13 +47,20 @@ class Assets:
 NOTHING: Final = Assets({}, {})
 
 
-def assets(columns: Columns, stated: Mapping[str, Asset]) -> Assets:
-    """What is known of the identities of a case; `stated` by pattern, the first that fits."""
+def assets(
+    columns: Columns, stated: Mapping[str, Asset], seen: Mapping[str, str] | None = None
+) -> Assets:
+    """What is known of the identities of a case.
+
+    `stated` by pattern, the first that fits; `seen` is what the records show (`roles`).
+    """
     role, weight = dict[int, str](), dict[int, float]()
     for number in _servers(columns).tolist():
-        role[number] = "server"
+        role[number] = SERVER
+    for number, said in _seen(columns, seen or {}):
+        role[number], weight[number] = said, WEIGHTS[_IMPORTANCE.get(said, "normal")]
     for number in _at(columns, _controllers(columns), "host", "device").tolist():
-        role[number], weight[number] = "domain controller", WEIGHTS["high"]
+        role[number], weight[number] = CONTROLLER, WEIGHTS[_IMPORTANCE[CONTROLLER]]
     shape = columns.table["shape"]
     rights = _flags(columns, pc.equal(shape, _PRIVILEGED))
     for number in [*_at(columns, rights, "user", "actor").tolist(), *_administrators(columns)]:
@@ -71,8 +79,8 @@ def _flags(columns: Columns, mask: pa.ChunkedArray) -> Flags:
 
 def _controllers(columns: Columns) -> Flags:
     shape = columns.table["shape"]
-    written = pc.is_in(shape, value_set=pa.array(_CONTROLLER))
-    return _flags(columns, pc.or_kleene(written, pc.starts_with(shape, _DIRECTORY)))
+    written = pc.is_in(shape, value_set=pa.array(ONLY_CONTROLLERS))
+    return _flags(columns, pc.or_kleene(written, pc.starts_with(shape, DIRECTORY)))
 
 
 def _at(columns: Columns, findings: Flags, kind: str, role: str) -> Ints:
@@ -92,8 +100,24 @@ def _servers(columns: Columns) -> Ints:
     at, visitor = host[columns.owner[source]], columns.identity[source]
     width = max(1, len(columns.identities))
     pairs = unique(at[at >= 0] * width + visitor[at >= 0])
-    made: Ints = np.flatnonzero(np.bincount(pairs // width, minlength=1) >= _VISITORS)
+    made: Ints = np.flatnonzero(np.bincount(pairs // width, minlength=1) >= VISITORS)
     return made
+
+
+def _seen(columns: Columns, seen: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Hosts and addresses of which the records show what they are."""
+    if not seen:
+        return []
+    kinds = [KIND["host"], KIND["ip"]]
+    chosen = np.flatnonzero(np.isin(columns.identities.kind, kinds))
+    names = pa.array(list(seen), pa.string())
+    at = pc.index_in(columns.identities.keys.take(chosen), value_set=names)
+    known = pc.is_valid(at).to_numpy(zero_copy_only=False)
+    said = list(seen.values())
+    return [
+        (number, said[place])
+        for number, place in zip(chosen[known].tolist(), at.drop_null().to_pylist(), strict=True)
+    ]
 
 
 def _administrators(columns: Columns) -> list[int]:

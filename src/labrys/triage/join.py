@@ -41,17 +41,19 @@ def incidents(
     findings: pa.Table,
     lessons: Lessons | None = None,
     stated: Mapping[str, Asset] | None = None,
+    seen: Mapping[str, str] | None = None,
 ) -> Triage:
     """Join findings (`ocsf.schema.FINDING`) to incidents; a pure function of their set.
 
     The order of the rows does not matter, and findings of one uid count once. `lessons` is what
-    people have decided about them, `stated` what they say of their hosts and accounts.
+    people have decided about them, `stated` what they say of their hosts and accounts, `seen` what
+    the records show hosts to be (`labrys.triage.roles`).
     """
     columns = read(findings)
     nodes = fold(columns)
     groups = group(nodes, columns, said(columns, nodes, lessons or Lessons()))
     who = members(columns, nodes, groups)
-    told = stories(columns, nodes, groups, who, assets(columns, stated or {}))
+    told = stories(columns, nodes, groups, who, assets(columns, stated or {}, seen))
     reasons = pa.array(why(columns, nodes, groups), pa.string())
     node = nodes.node[who.finding]
     del nodes, groups  # large, and no longer needed

@@ -52,6 +52,27 @@ def test_where_many_come_is_a_server() -> None:
     assert "server" not in first(visits(7))["summary"]
 
 
+@pytest.mark.parametrize(
+    ("role", "more"), [("domain controller", True), ("server", False), ("stranger", False)]
+)
+def test_what_the_records_show_is_told_and_counts(role: str, more: bool) -> None:
+    rows = [finding(DUMP, START, at("DC01.corp.example"))]
+    plain = first(rows)
+    seen = {"dc01.corp.example": role, "dc01": role, "other": "server"}
+    known: dict[str, Any] = incidents(table(rows), None, None, seen).incidents.to_pylist()[0]
+    assert f"Of note: {role}: " in known["summary"]
+    assert (known["score"] > plain["score"]) is more
+    stated = {"dc*": Asset(role="test domain", importance="low")}
+    said: dict[str, Any] = incidents(table(rows), None, stated, seen).incidents.to_pylist()[0]
+    assert "test domain: " in said["summary"]
+
+
+def test_an_opened_share_makes_no_domain_controller() -> None:
+    share = replace(ENCODED, uid="r-share", severity=2, shape="windows.security.5140")
+    rows = [finding(DUMP, START, at("files")), finding(share, START - 9 * HOUR, at("files"))]
+    assert "domain controller" not in first(rows)["summary"]
+
+
 def test_what_is_stated_goes_before_what_is_seen() -> None:
     rows = [finding(DUMP, START, at("dc01")), finding(TICKET, START - 9 * HOUR, at("dc01"))]
     test = {"dc*": Asset(role="test domain", importance="low")}
