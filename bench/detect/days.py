@@ -46,9 +46,11 @@ def _measure(found: Found, folder: Path) -> Iterator[Figure]:
         yield Figure(
             f"{kind}: steps in incident 1", steps, len(STEPS) * len(cases), unit, target="all"
         )
-        yield Figure("  medium+ findings of it in incident 1", serious, of, "findings", "≥ 90 %")
-        yield Figure("  others' findings in incident 1", strange, size, "findings")
-        yield Figure("  incidents with some of it", pieces, None, f"{len(cases)} cases", "1 each")
+        yield Figure(f"  {kind}: its medium+ findings there", serious, of, "findings", "≥ 90 %")
+        yield Figure(f"  {kind}: others' findings there", strange, size, "findings")
+        yield Figure(
+            f"  {kind}: incidents with some of it", pieces, None, f"{len(cases)} cases", "1 each"
+        )
 
 
 def _judged(found: Found, labels: Path) -> tuple[int, int, int, int, int, int]:
