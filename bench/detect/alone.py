@@ -62,7 +62,7 @@ def correlations(lake: str, evidence: str, rules: list[str], own: bool) -> list[
         matches = from_findings(unique(case.findings({MATCH: tools.sigma.digest})))
     sources = matches["_source"].to_pylist()
     files = pa.array([file_of(source, evidence) for source in sources])
-    made = []
+    made: list[dict[str, Any]] = []
     for file in files.unique():
         mine = correlate(tools.rules, matches.filter(pc.equal(files, file)))
         made.extend(asdict(row) for row in _findings(mine.findings, file.as_py()))
