@@ -77,6 +77,7 @@ def serve(
     from functools import partial
 
     from labrys.gate.decide import Gate
+    from labrys.gate.history import History
     from labrys.gate.http import Terms
     from labrys.gate.policy import read
     from labrys.gate.probing import Probing
@@ -92,11 +93,13 @@ def serve(
     with opened(folder) as store:
         workers.start()
         try:
-            gate = Gate(workers, wanted, store, folder, host or socket.gethostname())
+            history = History(store)
+            gate = Gate(workers, wanted, store, folder, host or socket.gethostname(), history)
             there = f"milter on {at}" + (f", HTTP on {web}" if web else "")
             ready = partial(_note, f"{there}; {_said(wanted.failed)}")
             terms = Terms(Probing(budget, partial(_alarmed, gate.seen)), labels_only, proxied)
             asyncio.run(run(gate, at, web, ready, terms))
+            history.saving()()
         finally:
             workers.close()
     counted = ", ".join(f"{count} {name}" for name, count in sorted(gate.seen.items()) if count)
@@ -117,13 +120,18 @@ def check(
     policy: PolicyFile = None,
     rules: Rules = None,
     as_json: AsJson = False,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="A gate's folder: who wrote there before.")
+    ] = None,
 ) -> None:
     """Judge messages as the gate would. Exit code 1: something in one could not be read."""
     import msgspec
 
+    from labrys.gate.history import History
     from labrys.gate.http import said
-    from labrys.gate.judge import LARGEST
+    from labrys.gate.judge import LARGEST, joined
     from labrys.gate.policy import read
+    from labrys.gate.store import opened
 
     wanted = read(policy)
     contents = []
@@ -133,12 +141,52 @@ def check(
         stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
         with stream:
             contents.append(stream.read(LARGEST + 1))
-    judged = _judge(tuple(rules or ())).judge(contents)
+    judge = _judge(tuple(rules or ()))
+    judged = judge.judge(contents)
+    if folder is not None:
+        with opened(_there(folder)) as store:
+            history = History(store)
+            asked = [(each, history.broken(each)) for each in judged]
+        judged = [joined(each, judge.related(rows)) if rows else each for each, rows in asked]
     for file, each in zip(files, judged, strict=True):
         made = {"file": str(file), **said(each, wanted.action(each))}
         say(msgspec.json.encode(made).decode() + "\n" if as_json else _told(made))
     if any(each.problems for each in judged):
         raise typer.Exit(1)
+
+
+@app.command("learn")
+def learn(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Mailboxes, folders of mail, or cases.")
+    ],
+    folder: Folder = _HERE,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Let the gate know who has written before, so that it finds who borrows a known name.
+
+    A mailbox is scanned for it. Messages in which something was found teach nothing. The oldest
+    mailbox comes first: what is older than what was learnt already is not counted.
+    """
+    from labrys.cli.progress import Live, Silent
+    from labrys.cli.scan import reading
+    from labrys.gate.history import History
+    from labrys.gate.history import learn as learnt
+    from labrys.gate.store import opened
+    from labrys.settings import load
+
+    for path in paths:
+        if not path.exists():
+            raise typer.BadParameter(f"no such file or folder: {path}")
+    read = reading(load({}))
+    with opened(folder) as store, Silent() if quiet else Live() as watch:
+        history = History(store)
+        counts = [learnt(history, path, read, watch) for path in paths]
+    kept, left = (sum(each) for each in zip(*counts, strict=True))
+    sys.stderr.write(
+        f"labrys: learnt from {kept} messages, {left} taught nothing; "
+        f"{len(history.profile)} domains are known\n"
+    )
 
 
 @app.command("held")

@@ -3,18 +3,23 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from labrys.gate.judge import Judgement
+from labrys.gate.judge import Judgement, joined
 from labrys.gate.milter import Envelope
 from labrys.gate.policy import Action, Policy
 from labrys.gate.reports import Reported
 from labrys.gate.store import Report, Store, now
 from labrys.gate.workers import Workers
 
+if TYPE_CHECKING:
+    from labrys.gate.history import History
+
+_PAUSE: Final = 5.0
+"""Seconds between two times that what was learnt is written down."""
 REPORTED: Final = "reported"
 """Folder, in that of the gate, of the messages that people reported."""
 
@@ -28,10 +33,12 @@ class Gate:
     store: Store
     folder: Path
     host: str
+    history: "History | None" = None
     seen: Counter[str] = field(default_factory=Counter)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no message is being judged."""
     _busy: int = 0
+    _due: asyncio.TimerHandle | None = None
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def __post_init__(self) -> None:
@@ -50,7 +57,13 @@ class Gate:
 
     async def _decided(self, content: bytes, envelope: Envelope) -> tuple[Judgement | None, Action]:
         judged = await self.workers.judge(content)
+        rows = self.history.broken(judged) if self.history and judged else None
+        if judged is not None and rows:
+            judged = joined(judged, await self.workers.related(rows))
         action = self.policy.action(judged)
+        # Whoever asks over HTTP has no envelope, and teaches nothing.
+        if judged is not None and envelope.recipients and action in (Action.ACCEPT, Action.TAG):
+            self._learn(judged, envelope)
         self.seen[str(action)] += 1
         self.seen["messages"] += 1
         self.seen["not judged"] += judged is None
@@ -84,6 +97,22 @@ class Gate:
         await self._off(write)
         self.seen["reports"] += 1
         return True
+
+    def _learn(self, judged: Judgement, envelope: Envelope) -> None:
+        if self.history is None:
+            return
+        self.history.passed(judged, envelope)
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(_PAUSE, self._save)
+
+    def _save(self) -> None:
+        self._due = None
+        assert self.history is not None
+        write = self._writer.submit(self.history.saving())
+        write.add_done_callback(self._saved)
+
+    def _saved(self, done: "Future[None]") -> None:
+        self.seen["not written down"] += done.exception() is not None
 
     async def _off(self, write: Callable[[], None]) -> None:
         """Write elsewhere: a disk that is slow must not keep other connections waiting."""

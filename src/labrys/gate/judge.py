@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from labrys.detect.contract import RowDetector
+from labrys.detect.mail_relation.seen import ROWS, Mail
 from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_auth.dkim import NOT_GIVEN
@@ -55,6 +56,8 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True):
     checked: tuple[str, ...] = ()
     """What DKIM, SPF, DMARC and ARC came to, as RFC 8601 writes it: `spf=pass smtp.mailfrom=…`."""
     runs: tuple[int, ...] = ()
+    mail: Mail | None = None
+    """Who wrote it and what it says, for a look at who wrote before."""
 
     @property
     def title(self) -> str:
@@ -86,6 +89,13 @@ class Judge:
         made = {digest: _judgement(digest, said[digest], found[digest]) for digest in said}
         return [made[digest] for digest in digests]
 
+    def related(self, rows: Sequence[dict[str, Any]]) -> Judgement:
+        """What is told of a message that breaks with the past (rows as `Profile.broken` makes them)."""
+        from labrys.detect.mail_relation.score import score
+
+        found = score(pa.Table.from_pylist(list(rows), ROWS)).to_pylist()
+        return _judgement(rows[0]["_id"], {"problems": ()}, found)
+
     def _findings(self, shape: str, table: pa.Table) -> Iterable[dict[str, Any]]:
         for detector in self._detectors:
             rows = detector.detect(shape, table)
@@ -111,6 +121,7 @@ def _read(digest: str, content: bytes, gathered: Coalescer) -> dict[str, Any]:
             first = batch.slice(0, 1).to_pylist()[0]
             said |= {name: first.get(name) or "" for name in ("subject", "from_address")}
             said["checked"] = _checked(first)
+            said["mail"] = Mail.of(first)
             said["runs"] = sketch(f"{said['subject']} {first.get('text_visible') or ''}")
             if "problems" in batch.schema.names:
                 cells = batch.column("problems").drop_null().to_pylist()
@@ -136,7 +147,25 @@ def _judgement(digest: str, said: dict[str, Any], found: list[dict[str, Any]]) -
         sender=said.get("from_address", "")[:_MOST_TEXT],
         checked=said.get("checked", ()),
         runs=said.get("runs", ()),
+        mail=said.get("mail"),
     )
+
+
+def joined(judged: Judgement, related: Judgement | None) -> Judgement:
+    """A judgement with what who wrote before adds to it; None where that could not be asked."""
+    if related is None:
+        unasked = "who wrote before could not be asked"
+        return msgspec.structs.replace(judged, problems=(*judged.problems, unasked))
+    reasons = sorted(
+        (*judged.reasons, *related.reasons), key=lambda one: (-one.severity, -one.confidence)
+    )
+    if not reasons:
+        return judged
+    worst = reasons[0]
+    return msgspec.structs.replace(
+        judged, severity=worst.severity, confidence=worst.confidence,
+        reasons=tuple(reasons[:_MOST_REASONS]),
+    )  # fmt: skip
 
 
 _METHODS: Final = (

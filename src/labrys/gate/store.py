@@ -5,6 +5,7 @@ somebody reported it; of the rest the ledger has what is needed to answer "where
 """
 
 import json
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from labrys.detect.mail_relation.seen import DAY, Seen
 from labrys.errors import LabrysError
 from labrys.gate.judge import Judgement
 from labrys.gate.milter import Envelope
 from labrys.gate.policy import Action
 
 FILE: Final = "gate.sqlite"
-_DAY: Final = 86_400_000
+_OURS: Final = "key"
 _MOST_RECIPIENTS: Final = 50
 Label = Literal["spam", "ham"]
 
@@ -75,6 +77,7 @@ class Store:
             )
 
         self._held, self._reports = table("labrys_gate_held"), table("labrys_gate_report")
+        self._known = table("labrys_gate_known")
         tables.create_all(self._engine)
 
     def close(self) -> None:
@@ -101,7 +104,7 @@ class Store:
 
     def held(self, *, days: int = 30, action: str = "") -> list[Held]:
         """What was held back or marked in the last days, newest first."""
-        rows = self._rows(self._held, now() - days * _DAY)
+        rows = self._rows(self._held, now() - days * DAY)
         made = [msgspec.convert(json.loads(row), Held) for row in rows]
         return [each for each in reversed(made) if not action or each.action == action]
 
@@ -126,12 +129,52 @@ class Store:
         """Delete what is older than so many days; how many entries that were."""
         from sqlalchemy import delete
 
-        before = now() - days * _DAY
+        before = now() - days * DAY
         with self._engine.begin() as connection:
             return sum(
                 connection.execute(delete(each).where(each.c.time < before)).rowcount
                 for each in (self._held, self._reports)
             )
+
+    def secret(self) -> bytes:
+        """What the digests of addresses are keyed with; made when it is asked for first."""
+        from sqlalchemy import insert, select
+
+        with self._engine.begin() as connection:
+            asked = select(self._known.c.content).where(self._known.c.id == _OURS)
+            kept = connection.execute(asked).scalar()
+            if kept is None:
+                kept = secrets.token_hex(32)
+                row = {"id": _OURS, "time": now(), "content": kept}
+                connection.execute(insert(self._known).values(row))
+        return bytes.fromhex(kept)
+
+    def known(self) -> Iterator[tuple[str, Seen]]:
+        """Who wrote before (`detect.mail_relation.profile`), least recent first."""
+        from sqlalchemy import select
+
+        columns = self._known.c
+        asked = select(columns.id, columns.content).where(columns.id != _OURS)
+        with self._engine.begin() as connection:
+            for name, content in connection.execute(asked.order_by(columns.time, columns.id)):
+                yield name, msgspec.json.decode(content, type=Seen)
+
+    def know(self, changed: Mapping[str, Seen | None]) -> None:
+        """Keep what has changed of who wrote before; None: forgotten."""
+        from sqlalchemy import bindparam, delete, insert
+
+        if not changed:
+            return
+        rows = [
+            {"id": name, "time": seen.day * DAY, "content": msgspec.json.encode(seen).decode()}
+            for name, seen in changed.items()
+            if seen is not None
+        ]
+        with self._engine.begin() as connection:
+            gone = delete(self._known).where(self._known.c.id == bindparam("gone"))
+            connection.execute(gone, [{"gone": name} for name in changed])
+            if rows:
+                connection.execute(insert(self._known), rows)
 
     def _rows(self, table: Any, since: int) -> Iterator[str]:
         from sqlalchemy import select

@@ -23,11 +23,15 @@ from labrys.gate.judge import Judge, Judgement
 from labrys.scan.pool import die_with_parent
 
 Make = Callable[[], Judge]
+Rows = list[dict[str, Any]]
+"""Of a message that breaks with the past (`detect.mail_relation.profile`)."""
 
 _GROUP: Final = 16
 _GROUP_BYTES: Final = 4 << 20
+_LOADING: Final = 60.0
+"""Seconds that a process may take until it can judge."""
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
-_REQUEST: Final = msgspec.msgpack.Decoder(list[bytes])
+_REQUEST: Final = msgspec.msgpack.Decoder(list[bytes | Rows])
 _ANSWER: Final = msgspec.msgpack.Decoder(list[Judgement])
 
 
@@ -35,7 +39,8 @@ _ANSWER: Final = msgspec.msgpack.Decoder(list[Judgement])
 class _Asked:
     """A message that waits for its judgement."""
 
-    content: bytes
+    content: bytes | Rows
+    size: int
     answer: "asyncio.Future[Judgement | None]"
     alone: bool = False
 
@@ -80,16 +85,24 @@ class Workers:
 
     async def judge(self, content: bytes) -> Judgement | None:
         """The judgement of a message; None where there could be none in time."""
-        if self._held + len(content) > self.most_bytes:
+        return await self._asked(content, len(content), first=False)
+
+    async def related(self, rows: Rows) -> Judgement | None:
+        """What is told of a message that breaks with the past; None where that could not be asked."""
+        size = sum(len(str(value)) for row in rows for value in row.values())
+        return await self._asked(rows, size, first=True)
+
+    async def _asked(self, content: bytes | Rows, size: int, *, first: bool) -> Judgement | None:
+        if self._held + size > self.most_bytes:
             return None
-        asked = _Asked(content, asyncio.get_running_loop().create_future())
-        self._held += len(content)
+        asked = _Asked(content, size, asyncio.get_running_loop().create_future())
+        self._held += size
         try:
-            self._waiting.append(asked)
+            (self._waiting.appendleft if first else self._waiting.append)(asked)
             self._deal()
             return await asked.answer
         finally:
-            self._held -= len(content)
+            self._held -= size
 
     def _deal(self) -> None:
         """Give each idle process what waits, in groups."""
@@ -105,14 +118,12 @@ class Workers:
         size = 0
         while self._waiting and len(group) < _GROUP:
             first = self._waiting[0]
-            if group and (
-                first.alone or group[0].alone or size + len(first.content) > _GROUP_BYTES
-            ):
+            if group and (first.alone or group[0].alone or size + first.size > _GROUP_BYTES):
                 break
             self._waiting.popleft()
             if not first.answer.cancelled():
                 group.append(first)
-                size += len(first.content)
+                size += first.size
         return group
 
     async def _ask(self, worker: _Worker, group: list[_Asked]) -> None:
@@ -148,6 +159,10 @@ class Workers:
         )
         process.start()
         theirs.close()
+        # Loading counts for no message: it may take longer than judging ever may.
+        with suppress(OSError, EOFError):
+            if ours.poll(_LOADING):
+                ours.recv_bytes()
         return _Worker(process, ours)
 
 
@@ -180,5 +195,11 @@ def _serve(pipe: Connection, inherited: list[Connection], make: Make, memory: in
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the other end is gone
+        pipe.send_bytes(b"ready")
         while True:
-            pipe.send_bytes(_ENCODE(judge.judge(_REQUEST.decode(pipe.recv_bytes()))))
+            pipe.send_bytes(_ENCODE(_answers(judge, _REQUEST.decode(pipe.recv_bytes()))))
+
+
+def _answers(judge: Judge, asked: list[bytes | Rows]) -> list[Judgement]:
+    made = iter(judge.judge([each for each in asked if isinstance(each, bytes)]))
+    return [next(made) if isinstance(each, bytes) else judge.related(each) for each in asked]

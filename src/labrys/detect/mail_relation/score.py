@@ -93,13 +93,13 @@ def _alike(messages: pa.Table, known: pa.Table) -> tuple[str, ...]:
     for row in known.select(["thing", "_time", "earlier"]).to_pylist():
         first[row["thing"]] = row["_time"]
         if row["earlier"] >= FEW and row["thing"] not in FREE_MAIL:
-            trusted[row["thing"]] = _skeleton(row["thing"])
+            trusted[row["thing"]] = skeleton(row["thing"])
     cache: dict[str, str] = {}
     made = []
     for row in messages.select(["domain", "_time"]).to_pylist():
         domain = row["domain"]
         if domain not in cache:
-            mine, since = _skeleton(domain), first.get(domain, row["_time"])
+            mine, since = skeleton(domain), first.get(domain, row["_time"])
             older = (name for name in trusted if name != domain and first[name] < since)
             cache[domain] = next((name for name in older if _like(mine, trusted[name])), "")
         made.append(cache[domain] if domain not in FREE_MAIL else "")
@@ -115,7 +115,7 @@ def _like(mine: str, theirs: str) -> bool:
     return first == other or near(first, other) or (len(other) >= 6 and other in first)
 
 
-def _skeleton(domain: str) -> str:
+def skeleton(domain: str) -> str:
     """A domain as it looks at a glance."""
     plain = undisguised(domain)[0].lower().replace("rn", "m").replace("vv", "w").replace("-", "")
     return plain.translate(str.maketrans("01357", "olest"))
