@@ -81,6 +81,26 @@ def test_check_says_why(place):
     assert "subject" in told.text
 
 
+def test_who_borrows_the_name_of_somebody_learnt_is_found(place):
+    (place / "box").mkdir()
+    wrote = GOOD.replace(b"From: Pay <a@example.net>", b"From: Marta Kovacs <marta@hartwig.com>")
+    for day in range(1, 6):
+        mail = wrote.replace(b"Mon, 30 Nov 2026", b"0%d Jan 2026" % day).replace(
+            b"<1@", b"<%d@" % day
+        )
+        (place / f"box/{day}.eml").write_bytes(mail)
+    borrowed = BAD.replace(b"From: Pay <a@example.net>", b"From: Marta Kovacs <marta7@gmail.com>")
+    (place / "new.eml").write_bytes(borrowed.replace(b"Pay now.", b"Please buy gift cards today."))
+    done = labrys("mail", "learn", "box", "--folder", "gate", "--quiet", cwd=place)
+    assert done.code == 0, done.err
+    assert "learnt from 5 messages, 0 taught nothing; 1 domains are known" in done.err
+    told = labrys("mail", "check", "new.eml", "--folder", "gate", cwd=place)
+    assert "Mail in the name of somebody known (mail_relation.borrowed" in told.text
+    assert "the name is known from another address: marta kovacs <marta7@gmail.com>" in told.text
+    assert "somebody known" not in labrys("mail", "check", "new.eml", cwd=place).text
+    assert labrys("mail", "learn", "nowhere", "--folder", "gate", cwd=place).code == 2
+
+
 def test_check_of_what_cannot_be_read_is_inconclusive(place):
     (place / "odd.eml").write_bytes(
         GOOD.replace(b"\r\n\r\n", b"\r\nContent-Type: multipart/mixed\r\n\r\n", 1)
