@@ -77,13 +77,29 @@ class Profile:
         return sum(1 for _ in self._domains.trusted())
 
     def broken(self, mail: Mail, uid: str, time: int) -> list[dict[str, Any]]:
-        """The rows for `score` of a message that breaks with the past; none for one that does not."""
+        """The rows for `score` of a message that breaks with the past; none for one that does not.
+
+        Nor for one that `score` says nothing of, whatever it says: it must be a stranger's whom
+        nobody wrote to, or have something borrowed.
+        """
         if not mail.sender:
             return []
+        row = self.row(mail, uid, time)
+        borrows = row["name_earlier"] - row["pair_earlier"] >= FEW > row["pair_earlier"]
+        answers = mail.reply != "" and row["earlier"] >= FEW > row["reply_earlier"]
+        unasked = row["earlier"] == 0 == row["written"]
+        broken = borrows or answers or unasked
+        if not broken and row["domain_earlier"] >= YOUNG:
+            return []
+        alike = self._alike(mail.domain)
+        own = self._domains.get(mail.domain) or Seen(0, time, -1)
+        return [row, _domain(mail.domain, own), *alike] if broken or alike else []
+
+    def row(self, mail: Mail, uid: str, time: int) -> dict[str, Any]:
+        """What came before a message, as `features` counts it."""
         seen = self._people.count
-        domain = self._domains.count(mail.domain)
         shown = mail.name not in ("", mail.sender)
-        row: dict[str, Any] = {
+        return {
             **msgspec.structs.asdict(mail),
             "kind": "message",
             "_id": uid,
@@ -93,34 +109,18 @@ class Profile:
             "_offset": 0,
             "thing": mail.sender,
             "earlier": seen(self._digest("sender", mail.sender)),
-            "domain_earlier": domain,
+            "domain_earlier": self._domains.count(mail.domain),
             "written": seen(self._digest("to", mail.sender)),
             "name_earlier": seen(self._digest("name", mail.name)) if shown else 0,
             "pair_earlier": seen(self._digest("pair", mail.name, mail.sender)) if shown else 0,
             "reply_earlier": seen(self._digest("reply", mail.sender, mail.reply)),
         }
-        elsewhere = row["name_earlier"] - row["pair_earlier"]
-        if (
-            row["earlier"] == 0
-            or domain < YOUNG
-            or (elsewhere >= FEW and row["pair_earlier"] < FEW)
-            or (mail.reply and row["earlier"] >= FEW and row["reply_earlier"] < FEW)
-        ):
-            return [row, *self._alike(mail.domain)]
-        return []
 
-    def _alike(self, domain: str) -> Iterator[dict[str, Any]]:
-        """The rows of the domain itself and of the known ones that it may look like."""
-        if domain in FREE_MAIL:
-            return
-        for name in (domain, *self._shapes.alike(domain)):
-            if (seen := self._domains.get(name)) is not None:
-                yield {
-                    "kind": "domain",
-                    "thing": name,
-                    "_time": seen.first,
-                    "earlier": seen.count,
-                }
+    def _alike(self, domain: str) -> list[dict[str, Any]]:
+        """The rows of the known domains that this one may look like."""
+        names = self._shapes.alike(domain) if domain not in FREE_MAIL else ()
+        held = ((name, self._domains.get(name)) for name in names)
+        return [_domain(name, seen) for name, seen in held if seen is not None]
 
     def learn(self, mail: Mail, time: int, *, wrote_to: bool) -> None:
         """Count a message that came at `time` (epoch ms, not before those learnt already).
@@ -175,6 +175,10 @@ class Profile:
     def _digest(self, *parts: str) -> str:
         said = "\0".join(parts).encode("utf-8", "replace")
         return hmac.digest(self._key, said, "sha256")[:12].hex()
+
+
+def _domain(name: str, seen: Seen) -> dict[str, Any]:
+    return {"kind": "domain", "thing": name, "_time": seen.first, "earlier": seen.count}
 
 
 class _Shapes:

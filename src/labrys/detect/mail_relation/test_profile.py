@@ -1,12 +1,15 @@
 """A profile counts as `features` does, forgets in bounds, and cannot be flooded."""
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labrys.detect.mail_relation import profile
 from labrys.detect.mail_relation.features import FEW
 from labrys.detect.mail_relation.profile import Profile
-from labrys.detect.mail_relation.score import _like, skeleton
+from labrys.detect.mail_relation.score import _like, relations, skeleton
 from labrys.detect.mail_relation.seen import DAY, Mail
 from labrys.detect.mail_relation.test_mail_relation import COLUMNS, OWNER
 from labrys.detect.mail_relation.test_mail_relation import mail as made
@@ -25,13 +28,15 @@ def of(event):
 
 
 def run(events, **bounds):
-    """The profile after the events, and the rows of those that broke with the past."""
-    held, rows = Profile(_KEY, **bounds), {}
+    """The profile after the events, what came before each, and those that must be judged."""
+    held, rows, broken = Profile(_KEY, **bounds), {}, set()
     for at, event in enumerate(events):
-        if found := held.broken(of(event), f"r{at:06}", event["_time"]):
-            rows[f"r{at:06}"] = found[0]
+        asked = (of(event), f"r{at:06}", event["_time"])
+        rows[f"r{at:06}"] = held.row(*asked)
+        if held.broken(*asked):
+            broken.add(f"r{at:06}")
         held.learn(of(event), event["_time"], wrote_to=True)
-    return held, rows
+    return held, rows, broken
 
 
 def marta(day, address="marta@hartwig.com", name="Marta Kovacs", **more):
@@ -56,19 +61,20 @@ def test_counts_are_those_of_a_scan(drawn):
         made(day + 1, sender, name, email_reply_to=reply, email_to=to)
         for day, (sender, name, reply, to) in enumerate(drawn)
     ]
-    _, rows = run(events)
+    _, rows, broken = run(events)
+    table = features("mail_relation", events, COLUMNS)
     names = ("sender", "domain", "name", "reply", "recipient", "earlier", "written")
     names += ("domain_earlier", "name_earlier", "pair_earlier", "reply_earlier")
-    wanted = {
-        row["_id"]: {name: row[name] for name in names}
-        for row in features("mail_relation", events, COLUMNS).to_pylist()
-        if row["kind"] == "message"
-    }
-    found = {uid: {name: row[name] for name in names} for uid, row in rows.items()}
-    # Messages without a domain are of one domain for a scan, of none here.
-    assert {u: r for u, r in found.items() if r["domain"]} == {
-        u: r for u, r in wanted.items() if r["domain"]
-    }
+    for row in table.to_pylist():
+        # Messages without a domain are of one domain for a scan, of none here.
+        if row["kind"] == "message" and row["domain"]:
+            found = rows[row["_id"]]
+            assert {name: found[name] for name in names} == {name: row[name] for name in names}
+    messages = table.filter(pc.equal(table["kind"], "message"))
+    if messages.num_rows:
+        odd = relations(messages, table.filter(pc.equal(table["kind"], "domain")))
+        must = odd.unasked | odd.borrowed | odd.answers | np.array([bool(x) for x in odd.alike])
+        assert set(messages.filter(pa.array(must))["_id"].to_pylist()) <= broken
 
 
 LABELS = st.text("abcl1o0rnvm-", min_size=1, max_size=12)
@@ -90,7 +96,7 @@ def test_all_that_may_look_alike_is_asked(known, label):
 
 def test_a_flood_makes_nobody_known():
     flood = [{**marta(1, "eve@evil.example"), "_time": DAY + at} for at in range(500)]
-    held, _ = run([*flood, *(marta(day) for day in range(2, 8))])
+    held, _, _ = run([*flood, *(marta(day) for day in range(2, 8))])
     # Marta is known; who flooded with her name is not.
     (row, *_) = held.broken(of(marta(9, "eve@evil.example")), "x", 9 * DAY)
     assert (row["name_earlier"], row["pair_earlier"], row["earlier"]) == (6 + 1, 1, 1)
@@ -101,7 +107,7 @@ def test_a_flood_makes_nobody_known():
 def test_a_flood_of_strangers_does_not_make_a_known_one_forgotten():
     events = [marta(day) for day in range(1, 6)]
     events += [made(6, f"u{n}@d{n}.example", f"N{n}") for n in range(300)]
-    held, _ = run(events, most=40, most_domains=10)
+    held, _, _ = run(events, most=40, most_domains=10)
     assert len(held._people._new) <= 40
     assert len(held._domains._new) <= 10
     (row, *_) = held.broken(of(marta(7, "m@hartw1g.com")), "x", 7 * DAY)
@@ -116,7 +122,7 @@ def test_a_flood_of_strangers_does_not_make_a_known_one_forgotten():
 
 def test_learning_the_same_again_changes_nothing():
     events = [marta(day) for day in range(1, 6)]
-    held, _ = run(events)
+    held, _, _ = run(events)
     held.taken()
     for event in events:
         held.learn(of(event), event["_time"], wrote_to=True)
@@ -124,7 +130,7 @@ def test_learning_the_same_again_changes_nothing():
 
 
 def test_what_was_stored_is_the_same_profile():
-    held, _ = run([marta(day, email_reply_to=f"r{day}@z.com") for day in range(1, 6)])
+    held, _, _ = run([marta(day, email_reply_to=f"r{day}@z.com") for day in range(1, 6)])
     stored = {name: seen for name, seen in held.taken().items() if seen}
     back = Profile(_KEY)
     back.restore(iter(stored.items()))
