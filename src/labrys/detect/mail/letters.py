@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.detect.mail.known import KNOWN
+from labrys.model.regex import replaced
 
 _UNSEEN: Final = re.compile(
     "[\u0300-\u036f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
@@ -43,12 +44,12 @@ def folded(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:
             texts, pa.array(mask), pa.array([text for text, _ in made], texts.type)
         )
     low = pc.utf8_lower(texts)
-    low = pc.replace_substring_regex(low, _ADDRESS, " zurl ")
-    low = pc.replace_substring_regex(low, _MAILBOX, " zmail ")
+    low = replaced(low, _ADDRESS, " zurl ")
+    low = replaced(low, _MAILBOX, " zmail ")
     low = pc.replace_substring_regex(low, r" ?' ?", "")
     low = pc.replace_substring_regex(low, r"\d[\d.,]*", "0")
     if len(odd):
-        low = pc.replace_substring_regex(low, _APART, r" \1 ")
+        low = replaced(low, _APART, r" \1 ")
     return low, disguised
 
 

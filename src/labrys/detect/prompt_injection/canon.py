@@ -18,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.model.regex import matched
+
 LONGEST: Final = 1 << 16
 """So much of a text is read: characters."""
 _MOST_BLOBS: Final = 32
@@ -55,7 +57,7 @@ def bounded(texts: pa.Array) -> pa.Array:
 def readings(texts: pa.Array) -> Iterator[Reading]:
     """Other readings of `texts` (no nulls), each by one way; only what looks hidden is touched."""
     for how, way in WAYS.items():
-        hit = pc.match_substring_regex(texts, way.look, ignore_case=way.any_case)
+        hit = matched(texts, way.look, ignore_case=way.any_case)
         rows = np.flatnonzero(np.asarray(hit.to_numpy(zero_copy_only=False), bool))
         for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
             for made in _deeper(text, way.read):

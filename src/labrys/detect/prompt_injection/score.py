@@ -25,6 +25,7 @@ from labrys.detect.mail.letters import folded
 from labrys.detect.mail.text import Words, words
 from labrys.errors import ModelError
 from labrys.model.card import load
+from labrys.model.regex import replaced
 
 HEADS: Final = ("command", "steer", "task")
 """What a run may be: an attack on an assistant's rules, an order about its answer or its tools, a
@@ -99,7 +100,7 @@ def read_words(texts: pa.Array) -> tuple[Words, Ints]:
     marked = texts
     marked = pc.binary_join_element_wise(" zeos ", marked, " zeos ", "")
     for pattern, mark in _MARKS:
-        marked = pc.replace_substring_regex(marked, pattern, mark.replace("$1", r"\1"))
+        marked = replaced(marked, pattern, mark.replace("$1", r"\1"))
     plain, disguised = folded(marked)
     return words(plain), disguised
 

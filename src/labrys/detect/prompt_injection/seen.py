@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from labrys.detect.prompt_injection.canon import bounded, readings
 from labrys.detect.prompt_injection.places import Place
 from labrys.detect.prompt_injection.score import HEADS, Floats, Model, scores
+from labrys.model.regex import matched
 
 PLAIN: Final = ""
 _MORE: Final = 1.3
@@ -58,7 +59,7 @@ def _column(
     """The rows of a column that say something; each different text is scored once."""
     coded = pc.fill_null(column.cast(pa.string()), "").combine_chunks().dictionary_encode()
     texts = bounded(coded.dictionary)
-    wordy = pc.match_substring_regex(texts, _WORDY)
+    wordy = matched(texts, _WORDY)
     chosen = np.flatnonzero(np.asarray(wordy.to_numpy(zero_copy_only=False), bool))
     if not len(chosen):
         return []
