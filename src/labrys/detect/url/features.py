@@ -6,7 +6,8 @@ most of a URL is his to choose, so what is hard is hard only as long as the link
 (a brand's name beside a domain that is not the brand's), costs him nothing (free hosting) and works.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -106,9 +107,10 @@ def judged(urls: Urls) -> Marks:
     """Which URLs say something: not what browsers do not open, nor what lies in a local network, nor
     what a brand publishes itself, nor what a mail guard has wrapped so that its target is hidden."""
     hosts, zones = urls.hosts, known().zones
-    open_to_all = np.maximum.reduce([below(hosts, zone) for zone in zones.values()])
+    above = names_above(hosts)
+    open_to_all = np.maximum.reduce([below(above, zone) for zone in zones.values()])
     brands = owned(hosts.domain, hosts.label, hosts.suffix) & ~hosts.tenant & (open_to_all == 0)
-    hidden = below(hosts, zones["guard"]) > 0
+    hidden = below(above, zones["guard"]) > 0
     nothing = (_has(hosts.name, _PRIVATE) > 0) | (_has(hosts.domain, "_") > 0)
     named = hosts.address | (_length(hosts.domain) > 0)
     made: Marks = urls.web & (named & ~brands & ~hidden & ~nothing)[urls.host]
@@ -155,7 +157,8 @@ def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
     read, apart = as_read(chosen), words(chosen)
     spelt = letters(cut(hosts.label))
     vowels = spelt.count(np.isin(spelt.code, list(b"aeiou"))) / np.maximum(spelt.length, 1)
-    zones = {kind: below(hosts, zone) for kind, zone in held.zones.items()}
+    above = names_above(hosts)
+    zones = {kind: below(above, zone) for kind, zone in held.zones.items()}
     exact = held.anywhere.count(read) * stranger
     return {
         "host_odds": host_runs(hosts).total(tables["host"]),
@@ -212,15 +215,20 @@ def _of_paths(urls: Urls, tables: Tables, host: Mapping[str, Floats]) -> dict[st
     }
 
 
-def below(hosts: Hosts, zones: pa.Array) -> Floats:
-    """Whether hosts lie below one of some zones: some labels higher, or above what was registered,
-    so that labels put in front hide none."""
-    found = pc.is_in(hosts.name, zones)
+def names_above(hosts: Hosts) -> list[pa.Array]:
+    """The names of hosts, those some labels higher, and those above what was registered, so that
+    labels put in front hide none."""
+    made = [hosts.name]
     for rest in (hosts.name, pc.binary_join_element_wise("", hosts.domain, ".")):
         for _ in range(_DEEPEST):
             rest = pc.replace_substring_regex(rest, "^[^.]*[.]", "")
-            found = pc.or_(found, pc.is_in(rest, zones))
-    return _floats(found)
+            made.append(rest)
+    return made
+
+
+def below(above: Sequence[pa.Array], zones: pa.Array) -> Floats:
+    """Whether hosts (by `names_above`) lie below one of some zones."""
+    return _floats(reduce(pc.or_, (pc.is_in(rest, zones) for rest in above)))
 
 
 def _length(texts: pa.Array) -> Floats:

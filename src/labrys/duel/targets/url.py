@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from labrys.detect.url.brands import known, owned
-from labrys.detect.url.features import Floats, below
+from labrys.detect.url.features import Floats, below, names_above
 from labrys.detect.url.parts import Urls, parts
 from labrys.detect.url.score import model, scores
 from labrys.detect.url.threat import ADD_ONLY, COST, MUTATIONS
@@ -83,12 +83,14 @@ def _path(urls: Urls, at: int) -> str:
 
 def _shared(urls: Urls) -> bool:
     """Whether the link before lies where the path says whose page it is."""
-    zones = (below(urls.hosts, known().zones[kind]) for kind in _SHARED)
+    above = names_above(urls.hosts)
+    zones = (below(above, known().zones[kind]) for kind in _SHARED)
     return any(zone[int(urls.host[0])] > 0 for zone in zones)
 
 
 def _own(urls: Urls, at: int) -> bool:
     """Whether a host is one that an attacker can register: in no zone of a company's, no address."""
     place = int(urls.host[at])
-    zones: Sequence[Floats] = [below(urls.hosts, zone) for zone in known().zones.values()]
+    above = names_above(urls.hosts)
+    zones: Sequence[Floats] = [below(above, zone) for zone in known().zones.values()]
     return not urls.hosts.address[place] and not any(zone[place] > 0 for zone in zones)

@@ -51,7 +51,8 @@ def is_dot(attributes: dict[str, str]) -> bool:
     return any(attributes.get(side, "").strip("px ") in ("0", "1") for side in ("width", "height"))
 
 
-_SPACES: Final = re.compile(r"[ \t\r\n\xa0]+")
+_SPACES: Final = re.compile(r"[\t\r\n\xa0][ \t\r\n\xa0]*+| [ \t\r\n\xa0]++")
+"""Blanks that are not one space already: most are, and would be put in their own place."""
 _BREAKS: Final = re.compile(r" ?\x0c[\x0c ]*")
 
 
@@ -60,4 +61,5 @@ def flowed(parts: list[str]) -> str:
     text = "".join(parts)
     if "&" in text:
         text = unescape(text)
-    return _BREAKS.sub("\n", _SPACES.sub(" ", text)).strip()
+    text = _SPACES.sub(" ", text)
+    return (_BREAKS.sub("\n", text) if BREAK in text else text).strip()
