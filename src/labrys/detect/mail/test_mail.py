@@ -141,6 +141,17 @@ def weights():
 
 BAD = "verify your account password urgent suspended click "
 HAM = "thanks for the patch it applies cleanly to the tree "
+# Said once each: what is repeated counts twice at most.
+LURE = """dear customer your account has been suspended because unusual activity was found click here to
+verify password within twenty four hours or lose access payment failed please update billing details
+immediately using secure form below enter card number bank credentials security code confirm identity
+final warning winner claim prize free bonus offer expires today act now limited urgent mailbox storage
+exceeded upgrade wire transfer invoice overdue refund pending kindly log in restore service """
+TALK = """thanks for looking at this patch it applies cleanly on my tree but one test still fails when run
+under the old kernel I think we should move that check into its own function and keep behaviour as before
+could you also rebase series after merge window closes Monday works well with me otherwise see comments
+inline about locking order which seems wrong since commit introduced lately regards hope helps John wrote
+another review question driver returns error instead so maybe drop second hunk entirely then resend """
 
 
 def worst(*texts):
@@ -149,17 +160,26 @@ def worst(*texts):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(8, 60), st.integers(0, 80), st.integers(0, 80))
-@example(8, 80, 80)
-@example(8, 3, 3)
+@given(st.integers(60, 73), st.integers(0, 900), st.integers(0, 900))
+@example(60, 900, 900)
+@example(60, 20, 20)
 def test_text_around_dilutes_little(size, before, behind):
-    """However much stands around a message, a window keeps two fifths of its score: the least where a
+    """However much stands around a message, a window keeps a third of its score: the least where a
     short message and what is around it just fill the small window."""
-    alone, around, ham = worst(
-        BAD * size, f"{HAM * before}\n{BAD * size}\n{HAM * behind}", HAM * 80
+    lure = " ".join(LURE.split()[:size])
+    ham = TALK * 12
+    alone, around, talk = worst(lure, f"{ham[: 6 * before]} \n{lure}\n{ham[: 6 * behind]}", ham)
+    assert around > alone / 3
+    assert talk <= 0
+
+
+def test_what_is_repeated_counts_twice():
+    once, twice, often, parted = worst(
+        "x " * 49 + BAD, BAD * 2, BAD * 9, BAD * 2 + "x " * 300 + BAD
     )
-    assert around > 0.4 * alone
-    assert ham < 0
+    assert twice > once > 0
+    assert often <= twice
+    assert parted == pytest.approx(twice)
 
 
 @settings(deadline=None)

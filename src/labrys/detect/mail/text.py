@@ -24,6 +24,9 @@ SHRINK: Final = 20.0
 WINDOWS: Final = ((250, 100, SHRINK), (80, 40, 3 * SHRINK))
 """Windows: how many words, how far apart, and how many that say nothing are added. The large ones are
 about 1,500 characters; the small ones are for short messages among much other text."""
+OFTEN: Final = 2
+"""How often a word, pair or beginning counts in as many words as the large windows have: a table that
+says the same thing a hundred times says it no louder. Training cuts its passages alike."""
 EMPTY: Final = -2.0
 """The score of no text at all."""
 _STEM: Final = 5
@@ -95,10 +98,20 @@ def buckets(found: Words) -> tuple[Ints, ...]:
 
 
 def word_weights(found: Words, weights: npt.NDArray[np.floating]) -> Floats:
-    """What each word adds."""
+    """What each word adds; of what is repeated, only the first `OFTEN` in a window's length."""
     made: Floats = np.zeros(len(found.text))
     for bucket in buckets(found):
-        made += weights[bucket]
+        made += np.where(_again(bucket, found.text), 0.0, weights[bucket])
+    return made
+
+
+def _again(bucket: Ints, text: Ints) -> npt.NDArray[np.bool_]:
+    """Where a bucket has been `OFTEN` times before in its text, within the size of a large window."""
+    key = (text << BITS) | bucket
+    order = np.argsort(key, kind="stable")
+    before, here = order[:-OFTEN], order[OFTEN:]
+    made = np.zeros(len(key), np.bool_)
+    made[here] = (key[here] == key[before]) & (here - before < WINDOWS[0][0])
     return made
 
 

@@ -6,6 +6,10 @@
 3. Trees over the features on top (LightGBM), monotone as declared.
 4. Thresholds and calibration from margins of corpora that were held out from all three steps.
 
+In steps 1 to 3 each corpus has an offset of its own that is thrown away afterwards: how bad a corpus is
+as a whole need not be explained by words and features, so that they learn what tells good from bad
+within it and less what tells corpora apart.
+
 Needs the extra [ml] and the corpora of `train_manifest.toml` under DATA. One thread, fixed seeds: the
 same data and versions give the same bytes.
 """
@@ -35,7 +39,12 @@ EACH_MADE: Final = 16
 PASSAGE: Final = 100
 _MOST_PASSAGES: Final = 20
 _ALPHA: Final = 3e-5
-_ROUNDS: Final = 150
+_OFFSET: Final = 0.1
+"""How strong the input of a corpus' offset is when words are learnt: little, or words of kinds of mail
+that only one side has are learnt from nothing."""
+_STIFF: Final = 0.005
+"""How much offsets are held back when coefficients are learnt."""
+_ROUNDS: Final = 80
 _TREES: Final[dict[str, Any]] = {
     "objective": "binary", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 60,
     "lambda_l2": 20.0, "feature_fraction": 0.4, "bagging_fraction": 0.7, "bagging_freq": 1,
@@ -64,13 +73,17 @@ class Mail:
         return len(self.bad)
 
     def weight(self, chosen: Bools) -> Floats:
-        """What each chosen message counts: groups of many count little more than groups of few."""
+        """What each chosen message counts: groups of many count little more than groups of few, and
+        of good mail so do kinds, or rare ones such as newsletters would be learnt from nothing."""
         group = np.char.add(np.char.add(self.source.astype(str), self.kind.astype(str)), "")
         made: Floats = np.zeros(self.size)
         for one in np.unique(group[chosen]):
             for side in (True, False):
                 mine = chosen & (group == one) & (self.bad == side)
                 made[mine] = max(int(mine.sum()), 1) ** -0.6
+        for kind in np.unique(self.kind[chosen & ~self.bad]):
+            mine = chosen & ~self.bad & (self.kind == kind)
+            made[mine] /= np.sqrt(made[mine].sum())
         for side in (True, False):
             mine = chosen & (self.bad == side)
             made[mine] /= max(float(made[mine].sum()), 1e-12)
@@ -141,9 +154,12 @@ def word_weights(data: Mail, cut: Passages, chosen: Bools) -> Floats:
     grams = cut.grams[mine]
     held = np.bincount(grams.indices, minlength=1 << text.BITS)
     rarity = np.sqrt(np.log((1 + grams.shape[0]) / (1 + held)) / 6)  # rare words count more
-    grams = (grams @ sp.diags(rarity)).tocsr().astype(np.float32)
+    corpus = np.unique(data.source, return_inverse=True)[1][cut.owner][mine]
+    offsets = sp.csr_matrix((np.full(len(corpus), _OFFSET), (np.arange(len(corpus)), corpus)))
+    grams = sp.hstack([grams @ sp.diags(rarity), offsets]).tocsr().astype(np.float32)
     learner.fit(grams, data.bad[cut.owner][mine], sample_weight=weight / weight.mean())
-    found: Floats = quantised(learner.coef_[0] * rarity)[0]
+    learnt = learner.coef_[0][: 1 << text.BITS]
+    found: Floats = quantised(learnt * rarity)[0]
     return found
 
 
@@ -154,37 +170,44 @@ def quantised(weights: Floats) -> tuple[Floats, float]:
     return np.asarray(whole * step, np.float64), step
 
 
-def coefficients(said: Floats, bad: Bools, weight: Floats) -> tuple[Floats, float]:
-    """Logistic regression of text scores with coefficients that are not negative."""
+def coefficients(
+    said: Floats, bad: Bools, weight: Floats, corpus: Ints | None = None
+) -> tuple[Floats, float, Floats]:
+    """Logistic regression of text scores with coefficients that are not negative.
+
+    Gives them, the intercept, and each message's offset of its corpus (0 where none is named).
+    """
     from scipy.optimize import minimize
 
     weight = weight / weight.sum()
     sign = np.where(bad, 1.0, -1.0)
+    corpus = np.zeros(len(bad), np.int64) if corpus is None else corpus
+    inputs, corpora = said.shape[1], int(corpus.max()) + 1
+    stiff = np.repeat([1e-3, 0.0, _STIFF], [inputs, 1, corpora])
 
     def loss(point: Floats) -> tuple[float, Floats]:
-        margin = sign * (said @ point[:-1] + point[-1])
+        margin = sign * (said @ point[:inputs] + point[inputs] + point[inputs + 1 :][corpus])
         slope = -sign * weight / (1 + np.exp(np.clip(margin, -50, 50)))
-        value = float((weight * np.logaddexp(0, -margin)).sum()) + 1e-3 * float(
-            point[:-1] @ point[:-1]
-        )
-        return value, np.append(said.T @ slope + 2e-3 * point[:-1], slope.sum())  # fmt: skip
+        value = float((weight * np.logaddexp(0, -margin)).sum() + (stiff * point**2).sum())
+        ways = [said.T @ slope, [slope.sum()], np.bincount(corpus, slope, corpora)]
+        return value, np.concatenate(ways) + 2 * stiff * point
 
-    start = np.zeros(said.shape[1] + 1)
-    bounds = [(0, None)] * said.shape[1] + [(None, None)]
+    start = np.zeros(inputs + 1 + corpora)
+    bounds = [(0, None)] * inputs + [(None, None)] * (1 + corpora)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return np.asarray(found[:-1]), float(found[-1])
+    return found[:inputs], float(found[inputs]), found[inputs + 1 :][corpus]
 
 
 def trees(data: Mail, chosen: Bools, start: Floats) -> Any:
-    """LightGBM on top of the margin `start`; what only holds a body says little of features."""
+    """LightGBM on top of the margins `start` of the chosen messages."""
     import lightgbm
 
     if [feature.name for feature in used(FEATURES)] != list(NAMES):
         raise ValueError("a feature that no model may use")
-    weight = data.weight(chosen)[chosen] * np.where(data.text_only[chosen], 0.5, 1.0)
+    weight = data.weight(chosen)[chosen]
     table = lightgbm.Dataset(
         data.features[chosen], data.bad[chosen].astype(int), feature_name=list(NAMES),
-        weight=weight / weight.mean(), init_score=start[chosen],
+        weight=weight / weight.mean(), init_score=start,
     )  # fmt: skip
     return lightgbm.train(
         {**_TREES, "monotone_constraints": constraints(FEATURES)}, table, num_boost_round=_ROUNDS
@@ -209,8 +232,11 @@ class Fitted:
 
 def fit(data: Mail, chosen: Bools, weights: Floats, said: Floats) -> Fitted:
     """Steps 2 and 3 on the chosen messages, given text scores that have not seen them."""
-    factor, intercept = coefficients(said[chosen], data.bad[chosen], data.weight(chosen)[chosen])
-    booster = trees(data, chosen, said @ factor + intercept)
+    corpus = np.unique(data.source[chosen], return_inverse=True)[1]
+    factor, intercept, offset = coefficients(
+        said[chosen], data.bad[chosen], data.weight(chosen)[chosen], corpus
+    )
+    booster = trees(data, chosen, said[chosen] @ factor + intercept + offset)
     return Fitted(weights, factor, intercept, booster)
 
 
@@ -268,7 +294,7 @@ def thresholds(margin: Floats, data: Mail, ham: Bools) -> dict[str, float]:
 
 def calibration(margin: Floats, bad: Bools, weight: Floats) -> dict[str, float]:
     """Platt's slope and offset for margins of what was held out, both sides weighing the same."""
-    slope, offset = coefficients(margin[:, None], bad, weight)
+    slope, offset, _ = coefficients(margin[:, None], bad, weight)
     return {"slope": round(float(slope[0]), 4), "offset": round(offset, 4)}
 
 
