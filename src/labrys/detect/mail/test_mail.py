@@ -173,13 +173,14 @@ def test_text_around_dilutes_little(size, before, behind):
     assert talk <= 0
 
 
-def test_what_is_repeated_counts_twice():
-    once, twice, often, parted = worst(
-        "x " * 49 + BAD, BAD * 2, BAD * 9, BAD * 2 + "x " * 300 + BAD
-    )
-    assert twice > once > 0
-    assert often <= twice
-    assert parted == pytest.approx(twice)
+def test_what_is_repeated_counts_twice_in_a_window():
+    near, far = "password " * 4, "password " * 3 + "x " * 250 + "password"
+    found = text.words(pa.array([near, near, far], pa.string()))
+    value = text.word_weights(found, np.ones(1 << text.BITS, np.float32))
+    # The word, its beginning and, but for the first, the pair; each text begins anew.
+    assert value[:4].tolist() == value[4:8].tolist() == [3, 3, 1, 0]
+    assert value[8:11].tolist() == [3, 3, 1]
+    assert value[-1] == 3
 
 
 @settings(deadline=None)
