@@ -25,7 +25,7 @@ _MOST_COPIES: Final = 256
 _LIKE: Final = 0.35
 """Of the runs of the shorter message so many are in the other: near copies."""
 _COPIES: Final = 8
-_GRADES: Final = 3
+_GRADES: Final = 6
 _DETECTED: Final = 0.5
 _FLOOD: Final = 500
 _TIMES: Final = 3.0
