@@ -1,4 +1,4 @@
-"""Writes into the cards of dga, mail and url what they were made for, and canaries.
+"""Writes into the cards of dga, mail, prompt_injection and url what they were made for, and canaries.
 
 `python scripts/references.py DATA`, after a model was trained: `reference` is of ordinary things of the
 training data (a bounded number of each source), `canaries` of what the detectors ask. The card of
@@ -25,17 +25,21 @@ _CORPORA: Final = ("spamassassin", "list_nvdimm", "list_usrp", "modern_lists", "
 
 
 def main(data: Path) -> None:
-    """Change the three cards."""
+    """Change the four cards."""
     from labrys.detect.dga.model import ASKED as names
     from labrys.detect.dga.model import model as dga
     from labrys.detect.mail.score import ASKED as texts
     from labrys.detect.mail.score import model as mail
+    from labrys.detect.prompt_injection.score import ASKED as orders
+    from labrys.detect.prompt_injection.score import answers as said
+    from labrys.detect.prompt_injection.score import model as injection
     from labrys.detect.url.score import ASKED as links
     from labrys.detect.url.score import model as url
 
     _write("dga", _dga(data), names, lambda asked: dga().margins(pa.array(asked, pa.string())))
     _write("url", _url(data), links, lambda asked: url().answers(asked))
     _write("mail", _mail(data), texts, lambda asked: mail().answers(asked))
+    _write("prompt_injection", _orders(data), orders, lambda asked: said(asked, injection()))
 
 
 def _dga(data: Path) -> Reference:
@@ -83,6 +87,17 @@ def _mail(data: Path) -> Reference:
     table = rows(chosen)
     groups = table["source"].to_pylist()
     return reference(columns(table), "ordinary mail of training, near copies out", groups)
+
+
+def _orders(data: Path) -> Reference:
+    from labrys.detect.mail.train_corpora import samples
+    from labrys.detect.mail.train_rows import rows
+    from labrys.detect.prompt_injection.watched import columns
+
+    chosen = [one for name in _CORPORA for one in islice(_good(samples(data, (name,))), _MAILS)]
+    table = rows(chosen)
+    said = [each or "" for each in table["text_visible"].to_pylist()]
+    return reference(columns(said), "ordinary mail of training", table["source"].to_pylist())
 
 
 def _good(found: Any) -> Any:

@@ -106,6 +106,7 @@ def test_canaries_cost_little(monkeypatch):
     from labrys.detect.dga.model import model as dga
     from labrys.detect.evasion.score import model as evasion
     from labrys.detect.mail.score import shipped as mail
+    from labrys.detect.prompt_injection.score import model as injection
     from labrys.detect.url.score import model as url
     from labrys.guard import canary
 
@@ -121,9 +122,9 @@ def test_canaries_cost_little(monkeypatch):
         spent[place] = min(tries)
 
     monkeypatch.setattr(canary, "check", timed)
-    for model in (dga, evasion, mail, url):
+    for model in (dga, evasion, injection, mail, url):
         model.__wrapped__()
-    assert len(spent) == 4
+    assert len(spent) == 5
     assert max(spent.values()) < 0.005, spent
 
 

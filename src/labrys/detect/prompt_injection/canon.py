@@ -27,6 +27,7 @@ _DEEP: Final = 2
 """A reading may hide another one."""
 _LEAST: Final = 12
 
+_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\U000e0020-\U000e007e]")
 _TAGS: Final = re.compile("[\U000e0020-\U000e007e]{4,}")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{20,}(?:\s{1,2}[A-Za-z0-9+/_-]{20,})*={0,2}")
 _HEX: Final = re.compile(r"(?:\\x|0x|%)?[0-9A-Fa-f]{2}(?:[ :,]?(?:\\x|0x)?[0-9A-Fa-f]{2}){14,}")
@@ -104,7 +105,9 @@ def _prose(data: bytes) -> str:
             made = data.decode(code)
         except UnicodeDecodeError:
             continue
-        if made.count(" ") >= 2 and all(char.isprintable() or char.isspace() for char in made):
+        # Characters of no width are folded later.
+        seen = _UNSEEN.sub("", made)
+        if seen.count(" ") >= 2 and all(char.isprintable() or char.isspace() for char in seen):
             return made
     return ""
 

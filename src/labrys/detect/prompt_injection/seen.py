@@ -1,5 +1,6 @@
 """What the columns of a table say to an assistant: the best reading of each text, for each head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,22 +78,36 @@ _Judged = tuple[str, str, str, tuple[float, ...], int]
 
 def _judged(texts: pa.Array, held: Model, *, tasks: bool) -> dict[int, _Judged]:
     """The texts above the lowest limit: text, telling reading, what was undone, scores, disguised."""
-    limit = np.array([held.limits["unsure"][head] for head in HEADS])
-    limit[-1] = limit[-1] if tasks else np.inf
     plain, disguised = scores(texts, held)
-    factor = (plain / limit).max(axis=1)
-    telling: dict[int, tuple[str, str, Floats]] = {
-        at: (texts[at].as_py(), PLAIN, plain[at]) for at in np.flatnonzero(factor > 1).tolist()
-    }
-    high = np.maximum(factor, 1 / _MORE)
+    factor = factors(plain, held, tasks=tasks)
+    telling = {at: (texts[at].as_py(), PLAIN) for at in np.flatnonzero(factor > 1).tolist()}
     others = list(readings(texts))
     other, _ = scores(pa.array([each.text for each in others], pa.string()), held)
-    for each, score in zip(others, other, strict=True):
-        more = float((score / limit).max())
-        if more > high[each.row] * _MORE:
-            high[each.row] = more / _MORE
-            telling[each.row] = (each.text, each.how, np.maximum(score, plain[each.row]))
+    best = np.maximum(factor, 1 / _MORE)
+    for each, score, more in zip(others, other, factors(other, held, tasks=tasks), strict=True):
+        plain[each.row] = np.maximum(plain[each.row], score)
+        if more > max(1.0, best[each.row] * _MORE) or (more > 1 and each.row not in telling):
+            best[each.row] = more / _MORE
+            telling[each.row] = (each.text, each.how)
     return {
-        at: (texts[at].as_py(), reading, how, tuple(score.tolist()), int(disguised[at]))
-        for at, (reading, how, score) in sorted(telling.items())
+        at: (texts[at].as_py(), reading, how, tuple(plain[at].tolist()), int(disguised[at]))
+        for at, (reading, how) in sorted(telling.items())
     }
+
+
+def factors(score: Floats, held: Model, *, tasks: bool) -> Floats:
+    """How often each text (n × heads) has the lowest limit of the head that stands out most."""
+    limit = np.array([held.limits["unsure"][head] for head in HEADS])
+    limit[-1] = limit[-1] if tasks else np.inf
+    made: Floats = (score / limit).max(axis=1)
+    return made
+
+
+def said_most(texts: Sequence[str], held: Model) -> Floats:
+    """By how much mails with these texts stand out, in whatever reading: above 1 they are told."""
+    held_texts = bounded(pa.array(texts, pa.string()))
+    made = factors(scores(held_texts, held)[0], held, tasks=True)
+    others = list(readings(held_texts))
+    other, _ = scores(pa.array([each.text for each in others], pa.string()), held)
+    np.maximum.at(made, [each.row for each in others], factors(other, held, tasks=True))
+    return made

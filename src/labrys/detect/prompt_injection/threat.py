@@ -132,6 +132,35 @@ COST: Final[Mapping[str, int]] = {
 }
 
 
+_ORDINARY: Final = (
+    "Please find attached the minutes of our meeting.",
+    "The next call is on Tuesday at ten, in the small room.",
+    "Thanks for your quick answer, the invoice was paid today.",
+    "> On Monday Anna wrote:\n> Could you look at the draft before Friday?",
+    "Our assistant answers your questions, and never asks for your password.",
+    "You receive this because you are on the list. Unsubscribe at any time.",
+)
+
+
+def _some(draw: Draw) -> str:
+    return " ".join(_ORDINARY[int(at)] for at in draw.integers(len(_ORDINARY), size=3))
+
+
+def _encoded_behind(text: str, draw: Draw, _: str) -> str:
+    return f"{text}\n\n{base64.b64encode(_some(draw).encode()).decode()}"
+
+
+ADD_ONLY: Final[Mapping[str, Rewrite]] = {
+    "ordinary text in front": lambda text, draw, _: f"{_some(draw)}\n\n{text}",
+    "ordinary text behind": lambda text, draw, _: f"{text}\n\n{_some(draw)}",
+    "a quoted mail behind": lambda text, draw, _: f"{text}\n\n> {_some(draw)}",
+    "something encoded behind": _encoded_behind,
+    "a rule and a footer behind": lambda text, draw, _: f"{text}\n\n-- \n{_some(draw)}",
+    "another line behind": lambda text, draw, _: f"{text}\n{_some(draw)}",
+}
+"""What only adds and leaves the order as it is, in one piece: none of it may ever lower a score."""
+
+
 def hidden(text: str, shown: str) -> str:
     """The HTML of a mail that shows one text to people and another to what reads the source."""
     return (

@@ -289,7 +289,9 @@ def _card(
             "own": {"licence": "Apache-2.0", "families": len(families()), "sha256": own},
             "samples": dict(sorted(used.items())),
         },
-        "limits": {level: dict(each) for level, each in limits.items()},
+        "thresholds": {
+            f"{level} {head}": value for level, each in limits.items() for head, value in each.items()
+        },
         "held_out": {
             "how": "each half of the corpora of ordinary mail scored by a model that saw only the other; "
             "`likely` is a quantile of all, `unsure` the mean of the halves'; `python -m bench injection` holds out each source of attacks",
