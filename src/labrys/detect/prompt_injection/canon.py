@@ -9,8 +9,11 @@ import binascii
 import codecs
 import html
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -23,8 +26,8 @@ from labrys.model.regex import matched
 LONGEST: Final = 1 << 16
 """So much of a text is read: characters."""
 _MOST_BLOBS: Final = 32
-_DEEP: Final = 2
-"""A reading may hide another one."""
+_NESTED: Final = ("base64", "hex", "percent", "character references")
+"""Ways that may be used twice."""
 _LEAST: Final = 12
 
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\U000e0020-\U000e007e]")
@@ -35,6 +38,14 @@ _SPACED: Final = re.compile(r"(?<!\w)(?:[^\W\d_][ ._*\u00b7-]{1,4}){5,}[^\W\d_](
 _PAUSE: Final = re.compile(r"[ ._*\u00b7-]{2,}")
 _LEET: Final = str.maketrans("013457@$!|+", "oleastasiit")
 _LEET_WORD: Final = re.compile(r"(?<!\S)(?=\S{0,40}[0-9@$!|+])\S{2,40}(?!\S)")
+_LONG_WORD: Final = re.compile(r"[^\W\d_]{24,}")
+_LONGEST_WORD: Final = 400
+_WORD_LETTERS: Final = 16
+_BETWEEN: Final = (
+    "all any and are as at be by do for from have in into is it me my not now of on only or our out so "
+    "that the their them then this to up us was what will with you previous prior above earlier former "
+    "secret hidden every must never always word words password emails mail contacts files data link"
+)
 _STEMS: Final = (
     "ignore", "instruction", "previous", "prompt", "system", "assistant", "reveal", "disregard",
     "response", "answer", "forward",
@@ -56,22 +67,26 @@ def bounded(texts: pa.Array) -> pa.Array:
 
 
 def readings(texts: pa.Array) -> Iterator[Reading]:
-    """Other readings of `texts` (no nulls), each by one way; only what looks hidden is touched."""
+    """Other readings of `texts` (no nulls), by one way or by two; only what looks hidden is touched."""
+    first = list(_once(texts))
+    yield from first
+    again = pa.array([each.text for each in first], pa.string())
+    for made in _once(again):
+        before = first[made.row]
+        # Some ways undo themselves.
+        if made.how != before.how or made.how in _NESTED:
+            how = made.how if made.how == before.how else f"{before.how}, {made.how}"
+            yield Reading(before.row, made.text, how)
+
+
+def _once(texts: pa.Array) -> Iterator[Reading]:
     for how, way in WAYS.items():
         hit = matched(texts, way.look, ignore_case=way.any_case)
         rows = np.flatnonzero(np.asarray(hit.to_numpy(zero_copy_only=False), bool))
         for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
-            for made in _deeper(text, way.read):
+            made = way.read(text)[:LONGEST]
+            if len(made) >= _LEAST and made != text:
                 yield Reading(row, made, how)
-
-
-def _deeper(text: str, read: Callable[[str], str]) -> Iterator[str]:
-    for _ in range(_DEEP):
-        made = read(text)[:LONGEST]
-        if len(made) < _LEAST or made == text:
-            return
-        yield made
-        text = made
 
 
 def _tags(text: str) -> str:
@@ -118,7 +133,43 @@ def _spaced(text: str) -> str:
 
 
 def _closed(run: str) -> str:
-    return " ".join(re.sub(r"[ ._*\u00b7-]", "", word) for word in _PAUSE.split(run))
+    words = [re.sub(r"[ ._*\u00b7-]", "", word) for word in _PAUSE.split(run)]
+    return " ".join(words) if len(words) > 1 else _parted(words[0])
+
+
+def _run_together(text: str) -> str:
+    return _LONG_WORD.sub(lambda found: _parted(found[0]), text)
+
+
+def _parted(word: str) -> str:
+    """Words written without blanks, parted so that as few letters as can be are in no known word."""
+    low, known = word[:_LONGEST_WORD].lower(), _vocabulary()
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for end in range(1, len(low) + 1):
+        tries = [(best[end - 1][0] + 1, end - 1)]
+        tries += [
+            (best[begin][0] + 0.3, begin)
+            for begin in range(max(0, end - _WORD_LETTERS), end)
+            if low[begin:end] in known
+        ]
+        best.append(min(tries))
+    parts: list[str] = []
+    end, loose = len(low), False
+    while end:
+        begin = best[end][1]
+        single = end - begin == 1
+        # Letters of no word stay together.
+        parts = [low[begin:end] + parts[0], *parts[1:]] if single and loose else [low[begin:end], *parts]
+        end, loose = begin, single
+    return " ".join(parts) + word[_LONGEST_WORD:]
+
+
+@cache
+def _vocabulary() -> frozenset[str]:
+    """Words of orders to assistants (`classes.toml`), and small ones between them."""
+    text = (files("labrys.detect.prompt_injection") / "classes.toml").read_text("utf-8")
+    listed = tomllib.loads(text)["classes"].values()
+    return frozenset(_BETWEEN.split()) | {word for each in listed for word in each.split()}
 
 
 def _leet(text: str) -> str:
@@ -153,6 +204,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "percent": Way(r"%[0-9A-Fa-f]{2}|[A-Za-z]\+[A-Za-z]+\+[A-Za-z]", unquote_plus),
     "character references": Way(r"&(?:#x?[0-9A-Fa-f]{2,6}|[a-z]{2,6});", html.unescape),
     "letters apart": Way(r"(?:^|[^\pL])(?:\pL[ ._*-]{1,4}){5}", _spaced),
+    "words run together": Way(r"\pL{24}", _run_together),
     "leetspeak": Way(
         r"(?:(?:^|\s)[A-Za-z]*(?:[A-Za-z][013457@$!|]|[013457@$!|][A-Za-z])[A-Za-z013457@$!|]*[.,!?]?"
         r"(?:\s+\S{1,12})?){3}",

@@ -53,7 +53,7 @@ def finding(said: list[Said], place: Place, held: Model) -> dict[str, Any] | Non
     if not head:
         return None
     sure = any(one.above(held, "likely", tasks=False)[0] for one in order)
-    concealed = bool(first.how) or first.column == "text_hidden"
+    concealed = bool(first.how) or first.column in ("text_hidden", "text_markup")
     severity = _severity(head, sure=sure, concealed=concealed)
     atlas = _atlas(first, head, place)
     quote = quoted(first.reading, head, held)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-FILES: Final = ("train_made.toml", "train_plain.toml", "train_tongues.toml")
+FILES: Final = ("train_made.toml", "train_plain.toml", "train_tongues.toml", "train_more.toml")
 _CHOICE: Final = re.compile(r"\{([^{}]*)\}")
 _WORD: Final = re.compile(r"<([a-z]+)>")
 _ABOUT: Final = ("topic", "product", "fact")
@@ -24,6 +24,7 @@ class Family:
     name: str
     head: str
     texts: tuple[str, ...]
+    trains: bool = True
 
 
 @cache
@@ -36,7 +37,7 @@ def _tables() -> tuple[dict[str, Any], ...]:
 def families() -> tuple[Family, ...]:
     """All of them, in the order of the files."""
     return tuple(
-        Family(each["name"], each["head"], tuple(each["texts"]))
+        Family(each["name"], each["head"], tuple(each["texts"]), bool(each.get("trains", True)))
         for table in _tables()
         for each in table["family"]
     )
@@ -45,7 +46,9 @@ def families() -> tuple[Family, ...]:
 def filled(template: str, draw: np.random.Generator, fillers: Sequence[str] = ()) -> str:
     """A text of a template: one of each choice, a word for each name of a list; half of what it is
     about is one of `fillers`, so that nothing is learnt of it."""
-    lists: dict[str, Sequence[str]] = dict(_tables()[0]["words"])
+    lists: dict[str, Sequence[str]] = {}
+    for table in _tables():
+        lists |= table.get("words", {})
     if fillers and draw.random() < 0.5:
         lists |= dict.fromkeys(_ABOUT, fillers)
     for _ in range(_MOST_STEPS):

@@ -45,6 +45,7 @@ class _Gathered:
     quoted: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     alternative: list[str] = field(default_factory=list)
+    markup: list[str] = field(default_factory=list)
     hidden_by: dict[str, None] = field(default_factory=dict)
     quoted_by: dict[str, None] = field(default_factory=dict)
     charsets: dict[str, None] = field(default_factory=dict)
@@ -147,6 +148,7 @@ def _html(said: str, message: Message, gathered: _Gathered) -> None:
     if made.hidden:
         gathered.hidden.append(made.hidden)
     gathered.hidden_by.update(made.hidden_by)
+    gathered.markup += made.markup
     gathered.scripts.update(made.scripts)
     gathered.seen += links.of_html(made)
     for name, count in made.counts.items():
@@ -188,6 +190,7 @@ def _body(gathered: _Gathered) -> Body:
     counts = gathered.counts
     columns: dict[str, Any] = {
         "charset": list(gathered.charsets),
+        "text_markup": bounded("\n".join(gathered.markup)) or None,
         "quoted_by": list(gathered.quoted_by),
         "text_length": len(visible),
         "quoted_length": len(quoted) or None,

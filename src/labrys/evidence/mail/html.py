@@ -62,6 +62,8 @@ class Rendered:
     quoted: str = ""
     hidden: str = ""
     hidden_by: dict[str, None] = field(default_factory=dict)
+    markup: list[str] = field(default_factory=list)
+    """Comments and texts in attributes, which no program shows and assistants may read."""
     links: list[Link] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     scripts: dict[str, None] = field(default_factory=dict)
@@ -88,6 +90,9 @@ class _Frame:
 
 
 _TOP: Final = _Frame()
+_MOST_MARKUP: Final = 1 << 14
+_LEAST_SAID: Final = 20
+_SAID: Final = re.compile(r"(?i)\b(?:alt|title|aria-label)\s*=")
 
 
 def render(text: str) -> Rendered:
@@ -113,6 +118,7 @@ class _Reader:
         self._parsed: dict[str, dict[str, str]] = {"": {}}
         self._link: Link | None = None
         self._rest_quoted = False
+        self._markup_left = _MOST_MARKUP
         self._counts = self._out.counts
         self._target = self._visible
 
@@ -173,6 +179,10 @@ class _Reader:
                 self._hidden.append(tag.starts)
         if tag.closes and self._stack and self._stack[-1][0] in tag.closes:
             self._imply_ends(name, tag.closes)
+        if len(raw) > _LEAST_SAID and _SAID.search(raw):
+            attributes = self._attributes(raw)
+            for each in ("alt", "title", "aria-label"):
+                self._aside(attributes.get(each, ""))
         frame = self._frame
         if len(raw) > 2 or self._rules:
             key = (id(frame), name, raw)
@@ -327,6 +337,15 @@ class _Reader:
             self._count("conditional")
             for href in _HREF.findall(inside)[:20]:
                 self._add("comment", href, hidden=True)
+        else:
+            self._aside(inside)
+
+    def _aside(self, said: str) -> None:
+        """Words in the markup; names and single words are none."""
+        said = " ".join(said[: self._markup_left].split())
+        if said.count(" ") >= 2 and said not in self._out.markup[-8:]:
+            self._markup_left -= len(said)
+            self._out.markup.append(said)
 
     def _count(self, name: str) -> None:
         self._counts[name] = self._counts.get(name, 0) + 1
