@@ -159,7 +159,11 @@ def _parted(word: str) -> str:
         begin = best[end][1]
         single = end - begin == 1
         # Letters of no word stay together.
-        parts = [low[begin:end] + parts[0], *parts[1:]] if single and loose else [low[begin:end], *parts]
+        parts = (
+            [low[begin:end] + parts[0], *parts[1:]]
+            if single and loose
+            else [low[begin:end], *parts]
+        )
         end, loose = begin, single
     return " ".join(parts) + word[_LONGEST_WORD:]
 

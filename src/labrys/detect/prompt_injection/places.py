@@ -15,13 +15,15 @@ _MOST_COLUMNS: Final = 200
 @dataclass(frozen=True, slots=True)
 class Place:
     """Columns of a shape and what each is; `any`: all others too. `tasks`: where people write to
-    people, so that a request for an assistant is odd."""
+    people, so that a request for an assistant is odd. `lines`: so many rows in a row
+    may hold one order."""
 
     columns: Mapping[str, str]
     any: bool
     tasks: bool
     techniques: tuple[str, ...]
     tactics: tuple[str, ...]
+    lines: int
 
     def of(self, batch: pa.Table) -> Iterator[tuple[str, str]]:
         """The columns of a table to be read, and what each is."""
@@ -45,6 +47,7 @@ def places() -> Mapping[str, Place]:
             bool(said.get("tasks")),
             tuple(said.get("techniques", ())),
             tuple(said.get("tactics", ("execution",))),
+            int(said.get("lines", 1)),
         )
         for shape, said in tomllib.loads(text)["shape"].items()
     }

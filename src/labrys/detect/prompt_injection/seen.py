@@ -16,6 +16,9 @@ from labrys.model.regex import matched
 PLAIN: Final = ""
 _MORE: Final = 1.3
 """A reading that says so much more than the text as it stands is told instead of it."""
+_PART: Final = 0.2
+"""A line of an order that is cut over several says at least so much of it."""
+_LONGEST_LINE: Final = 500
 _WORDY: Final = (
     r"\S[\s+_%.-]+[^\s+_%.-]{2,}[\s+_%.-]+\S{2}|[^\x00-\x7f]{6}|[A-Za-z0-9+/=_&#;%-]{40}"
     r"|(?:\w[ ._*-]{1,4}){6}"
@@ -49,35 +52,64 @@ def seen(batch: pa.Table, place: Place, held: Model) -> dict[int, list[Said]]:
     """For each row of which something is to be said, the texts that say it."""
     made: dict[int, list[Said]] = {}
     for name, what in place.of(batch):
-        for row, said in _column(batch[name], name, what, place, held):
+        found, factor = _column(batch[name], name, what, place, held)
+        if place.lines > 1:
+            found += _over_lines(batch, name, factor, {row for row, _ in found}, place, held)
+        for row, said in found:
             made.setdefault(row, []).append(said)
     return made
 
 
 def _column(
     column: pa.ChunkedArray, name: str, what: str, place: Place, held: Model
-) -> list[tuple[int, Said]]:
-    """The rows of a column that say something; each different text is scored once."""
+) -> tuple[list[tuple[int, Said]], Floats]:
+    """The rows of a column that say something, and how often each row has the limit; each different
+    text is scored once."""
     coded = pc.fill_null(column.cast(pa.string()), "").combine_chunks().dictionary_encode()
     texts = bounded(coded.dictionary)
+    index = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+    factor = np.zeros(len(texts))
     wordy = matched(texts, _WORDY)
     chosen = np.flatnonzero(np.asarray(wordy.to_numpy(zero_copy_only=False), bool))
     if not len(chosen):
-        return []
-    found = _judged(texts.take(pa.array(chosen)), held, tasks=place.tasks)
-    if not found:
-        return []
+        return [], factor[index]
+    found, factor[chosen] = _judged(texts.take(pa.array(chosen)), held, tasks=place.tasks)
     said = {int(chosen[at]): Said(name, what, *each) for at, each in found.items()}
-    index = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
     rows = np.flatnonzero(np.isin(index, list(said)))
-    return [(int(row), said[int(index[row])]) for row in rows]
+    return [(int(row), said[int(index[row])]) for row in rows], factor[index]
+
+
+def _over_lines(
+    batch: pa.Table, name: str, factor: Floats, told: set[int], place: Place, held: Model
+) -> list[tuple[int, Said]]:
+    """Orders that are cut over some lines in a row, at the first of them; of lines that overlap once."""
+    text = pc.utf8_slice_codeunits(
+        pc.fill_null(batch[name].cast(pa.string()), ""), 0, _LONGEST_LINE
+    )
+    source = batch["_source"].cast(pa.string()).combine_chunks().dictionary_encode().indices
+    of, rows = np.asarray(source.to_numpy(zero_copy_only=False)), batch.num_rows
+    near = [at for at in np.flatnonzero(factor > _PART).tolist() if at not in told]
+    begins = sorted({max(0, at - back) for at in near for back in range(place.lines)})
+    begins = [at for at in begins if of[at] == of[min(at + place.lines, rows) - 1]]
+    lines = text.to_pylist() if begins else []
+    joined = [" ".join(lines[at : at + place.lines]) for at in begins]
+    found, _ = _judged(bounded(pa.array(joined, pa.string())), held, tasks=place.tasks)
+    made: list[tuple[int, Said]] = []
+    behind = 0
+    for number, each in found.items():
+        at = begins[number]
+        if at >= behind and not told & set(range(at, at + place.lines)):
+            made.append((at, Said(name, f"{place.lines} lines of text from here on", *each)))
+        behind = at + place.lines
+    return made
 
 
 _Judged = tuple[str, str, str, tuple[float, ...], int]
 
 
-def _judged(texts: pa.Array, held: Model, *, tasks: bool) -> dict[int, _Judged]:
-    """The texts above the lowest limit: text, telling reading, what was undone, scores, disguised."""
+def _judged(texts: pa.Array, held: Model, *, tasks: bool) -> tuple[dict[int, _Judged], Floats]:
+    """The texts above the lowest limit: text, telling reading, what was undone, scores, disguised;
+    and how often each has the limit as it stands."""
     plain, disguised = scores(texts, held)
     factor = factors(plain, held, tasks=tasks)
     telling = {at: (texts[at].as_py(), PLAIN) for at in np.flatnonzero(factor > 1).tolist()}
@@ -89,10 +121,11 @@ def _judged(texts: pa.Array, held: Model, *, tasks: bool) -> dict[int, _Judged]:
         if more > max(1.0, best[each.row] * _MORE) or (more > 1 and each.row not in telling):
             best[each.row] = more / _MORE
             telling[each.row] = (each.text, each.how)
-    return {
+    found = {
         at: (texts[at].as_py(), reading, how, tuple(plain[at].tolist()), int(disguised[at]))
         for at, (reading, how) in sorted(telling.items())
     }
+    return found, factor
 
 
 def factors(score: Floats, held: Model, *, tasks: bool) -> Floats:

@@ -179,10 +179,7 @@ class _Reader:
                 self._hidden.append(tag.starts)
         if tag.closes and self._stack and self._stack[-1][0] in tag.closes:
             self._imply_ends(name, tag.closes)
-        if len(raw) > _LEAST_SAID and _SAID.search(raw):
-            attributes = self._attributes(raw)
-            for each in ("alt", "title", "aria-label"):
-                self._aside(attributes.get(each, ""))
+        self._attributes_said(raw)
         frame = self._frame
         if len(raw) > 2 or self._rules:
             key = (id(frame), name, raw)
@@ -339,6 +336,12 @@ class _Reader:
                 self._add("comment", href, hidden=True)
         else:
             self._aside(inside)
+
+    def _attributes_said(self, raw: str) -> None:
+        if len(raw) > _LEAST_SAID and _SAID.search(raw):
+            attributes = self._attributes(raw)
+            for each in ("alt", "title", "aria-label"):
+                self._aside(attributes.get(each, ""))
 
     def _aside(self, said: str) -> None:
         """Words in the markup; names and single words are none."""
