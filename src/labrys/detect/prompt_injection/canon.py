@@ -26,8 +26,8 @@ from labrys.model.regex import matched
 LONGEST: Final = 1 << 16
 """So much of a text is read: characters."""
 _MOST_BLOBS: Final = 32
-_NESTED: Final = ("base64", "hex", "percent", "character references")
-"""Ways that may be used twice."""
+_DECODED: Final = ("Unicode tags", "base64", "hex", "percent", "character references")
+"""Ways inside which there may be another one."""
 _LEAST: Final = 12
 
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\U000e0020-\U000e007e]")
@@ -70,13 +70,11 @@ def readings(texts: pa.Array) -> Iterator[Reading]:
     """Other readings of `texts` (no nulls), by one way or by two; only what looks hidden is touched."""
     first = list(_once(texts))
     yield from first
-    again = pa.array([each.text for each in first], pa.string())
-    for made in _once(again):
-        before = first[made.row]
-        # Some ways undo themselves.
-        if made.how != before.how or made.how in _NESTED:
-            how = made.how if made.how == before.how else f"{before.how}, {made.how}"
-            yield Reading(before.row, made.text, how)
+    inner = [each for each in first if each.how in _DECODED]
+    for made in _once(pa.array([each.text for each in inner], pa.string())):
+        before = inner[made.row]
+        how = made.how if made.how == before.how else f"{before.how}, {made.how}"
+        yield Reading(before.row, made.text, how)
 
 
 def _once(texts: pa.Array) -> Iterator[Reading]:
@@ -102,6 +100,9 @@ def _unpacked(blob: str) -> str:
     """The text in base64; empty where it is none."""
     bare = "".join(blob.split()).rstrip("=").replace("-", "+").replace("_", "/")
     bare = bare[: len(bare) - (len(bare) % 4 == 1)]
+    if bare == bare.lower():
+        # A path or a name: text in base64 has capitals.
+        return ""
     try:
         return _prose(base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True))
     except (binascii.Error, ValueError):
@@ -208,7 +209,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "percent": Way(r"%[0-9A-Fa-f]{2}|[A-Za-z]\+[A-Za-z]+\+[A-Za-z]", unquote_plus),
     "character references": Way(r"&(?:#x?[0-9A-Fa-f]{2,6}|[a-z]{2,6});", html.unescape),
     "letters apart": Way(r"(?:^|[^\pL])(?:\pL[ ._*-]{1,4}){5}", _spaced),
-    "words run together": Way(r"\pL{24}", _run_together),
+    "words run together": Way("[A-Za-z]{24}", _run_together),
     "leetspeak": Way(
         r"(?:(?:^|\s)[A-Za-z]*(?:[A-Za-z][013457@$!|]|[013457@$!|][A-Za-z])[A-Za-z013457@$!|]*[.,!?]?"
         r"(?:\s+\S{1,12})?){3}",

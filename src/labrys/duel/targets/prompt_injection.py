@@ -23,8 +23,6 @@ from labrys.detect.prompt_injection.threat import ADD_ONLY, COST, REWRITES, Rewr
 from labrys.detect.prompt_injection.train_made import families, filled
 from labrys.duel.target import Change, Draw, Target
 
-_APART: Final = 1_000
-"""Training draws with a seed below this."""
 _FILLER: Final = (
     "Please find attached the minutes of our meeting. The next call is on Tuesday at ten."
 )
@@ -40,12 +38,10 @@ _HEX: Final = re.compile(r"(?:[0-9a-f]{2}){10,}")
 
 
 def target(attacks: int, seed: int) -> Target:
-    """Orders of our own generator, of a seed not trained on, that the detector tells in a mail."""
-    draw = np.random.default_rng(_APART + seed)
-    templates = [
-        text for each in families() if each.head in ("command", "steer") for text in each.texts
-    ]
-    made = [filled(templates[int(draw.integers(len(templates)))], draw) for _ in range(4 * attacks)]
+    """Orders of our own templates that no model was trained on, which the detector tells in a mail."""
+    draw = np.random.default_rng(seed)
+    templates = [text for each in families() if not each.trains for text in each.texts]
+    made = [filled(templates[int(draw.integers(len(templates)))], draw) for _ in range(9 * attacks)]
     told = said_most(made, model()) > 1
     return Target(
         name="prompt_injection",
@@ -64,8 +60,8 @@ def target(attacks: int, seed: int) -> Target:
             "score: a text scores its best run of words (property tests in detect/prompt_injection)"
         ),
         notes=[
-            f"{int(told.sum())} of {len(made)} orders of our own templates, drawn anew, are told as "
-            "they are"
+            f"{int(told.sum())} of {len(made)} orders of our own templates, none of which was trained "
+            "on, are told as they are"
         ],
     )
 
