@@ -241,23 +241,28 @@ def _gains(value: Values, found: Words) -> tuple[Floats, Floats]:
     return gain, start
 
 
-def run(value: Values, found: Words, text: int) -> tuple[int, int]:
-    """The first word of a text's best run, and the one behind its last."""
-    first, last = np.searchsorted(found.text, [text, text + 1]).tolist()
-    if last - first < 2:
-        return first, last
-    part = Words(
-        found.whole[first:last], found.stem[first:last], found.text[first:last] * 0, 1,
-        found.start[first:last], found.end[first:last], found.data,
-    )  # fmt: skip
-    mine = Values(
-        value.one[first:last], value.pair[first:last], value.skip[first:last],
-        value.link[first:last], value.known[first:last],
-    )  # fmt: skip
-    gain, start = _gains(mine, part)
-    end = int(np.argmax(gain))
-    ahead = max(0, end - LONGEST_RUN)
-    return first + ahead + int(np.argmin(start[ahead:end])), first + end + 1
+def runs(value: Values, found: Words) -> tuple[Ints, Ints]:
+    """For each text the first word of its best run, and the one behind its last; of a text of one word
+    or none all of it."""
+    first, last = found.bounds()
+    begin, behind = first.copy(), last.copy()
+    long = np.flatnonzero(last - first >= 2)
+    if not len(long):
+        return begin, behind
+    gain, start = _gains(value, found)
+    # Texts without words have no place here: the others stand one after the other.
+    edges = np.flatnonzero(np.diff(found.text, prepend=-1))
+    most = np.repeat(np.maximum.reduceat(gain, edges), np.diff(edges, append=len(gain)))
+    hit = np.flatnonzero(gain == most)
+    end = hit[np.searchsorted(found.text[hit], long)]
+    back = end[:, None] - np.arange(LONGEST_RUN, 0, -1)
+    inside = back >= first[long][:, None]
+    tries = np.where(inside, start[np.maximum(back, 0)], np.inf)
+    begin[long] = back[np.arange(len(long)), tries.argmin(axis=1)]
+    # Where no word may begin a run, none does: the run is its last two words.
+    begin[long] = np.maximum(np.maximum(begin[long], first[long]), end - LONGEST_RUN)
+    behind[long] = end + 1
+    return begin, behind
 
 
 def scores(texts: pa.Array, held: Model) -> tuple[Floats, Ints]:

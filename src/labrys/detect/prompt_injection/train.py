@@ -32,7 +32,7 @@ from labrys.detect.prompt_injection.score import (
     buckets,
     read_words,
     roles,
-    run,
+    runs,
     scores,
     unpacked,
     values,
@@ -101,9 +101,7 @@ class Texts:
     def best(self, weights: Weights, cost: float) -> Runs:
         """The best run of each text."""
         value = values(self.bucket, self.known, weights, cost)
-        found = [run(value, self.found, at) for at in range(self.found.texts)]
-        pairs = np.array(found, np.int64).reshape(-1, 2)
-        return Runs(np.arange(self.found.texts), pairs[:, 0], pairs[:, 1])
+        return Runs(np.arange(self.found.texts), *runs(value, self.found))
 
 
 def texts(said: Sequence[str], known: Hashes) -> Texts:
@@ -171,7 +169,11 @@ def learnt(samples: Sequence[Sample], head: str, known: Hashes) -> Weights:
         each[label] *= each[~label].sum() / each[label].sum() / 2
         rows = vstack(parts, "csr")
         kept = np.flatnonzero(rows.getnnz(axis=0) >= _SEEN)
-        model = LogisticRegression(C=_STRENGTH, solver="liblinear", max_iter=200, random_state=0)
+        # Rounds but the last only look for runs to learn from.
+        near = 1e-4 if turn == _ROUNDS - 1 else 1e-2
+        model = LogisticRegression(
+            C=_STRENGTH, solver="liblinear", tol=near, max_iter=200, random_state=0
+        )
         model.fit(rows[:, kept], label, sample_weight=each)
         weights[:] = 0
         weights[kept] = model.coef_[0]

@@ -20,7 +20,7 @@ _TASKS: Final = (
     "Programming Help",
 )  # fmt: skip
 """Injected requests that say nothing of the assistant or its answer."""
-_EACH: Final = 25
+_EACH: Final = 16
 _SHORT: Final = 8000
 
 
