@@ -51,7 +51,7 @@ from labrys.detect.prompt_injection.train_rows import (
 from labrys.model.card import packed, save
 
 VERSION: Final = "1"
-_ROUNDS: Final = 5
+_ROUNDS: Final = 4
 _STRENGTH: Final = 1.0
 _COSTS: Final = {"command": 0.2, "steer": 0.35, "task": 0.4}
 """What each word of a run costs: words that say nothing end it."""
@@ -170,7 +170,7 @@ def learnt(samples: Sequence[Sample], head: str, known: Hashes) -> Weights:
         rows = vstack(parts, "csr")
         kept = np.flatnonzero(rows.getnnz(axis=0) >= _SEEN)
         # Rounds but the last only look for runs to learn from.
-        near = 1e-4 if turn == _ROUNDS - 1 else 1e-2
+        near = 1e-3 if turn == _ROUNDS - 1 else 1e-2
         model = LogisticRegression(
             C=_STRENGTH, solver="liblinear", tol=near, max_iter=200, random_state=0
         )

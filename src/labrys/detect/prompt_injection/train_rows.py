@@ -106,7 +106,7 @@ def _injected(text: str, clean: set[str]) -> str:
     return "\n".join(lines[-2:]) if len(lines) <= 3 else ""
 
 
-def mails(root: Path, most: int = 1200) -> Iterator[Sample]:
+def mails(root: Path, most: int = 800) -> Iterator[Sample]:
     """What ordinary mail of several kinds says; so many of a kind of a corpus at most."""
     from labrys.detect.mail.train_corpora import manifest as corpora
     from labrys.detect.mail.train_corpora import samples
