@@ -48,7 +48,7 @@ _BETWEEN: Final = (
 )
 _STEMS: Final = (
     "ignore", "instruction", "previous", "prompt", "system", "assistant", "reveal", "disregard",
-    "response", "answer", "forward",
+    "response", "answer", "forward", "password", "secret", "emails", "contacts", "summary", "ignorier",
 )  # fmt: skip
 
 

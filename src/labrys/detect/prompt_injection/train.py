@@ -3,7 +3,7 @@
 For each head a logistic regression over runs of words (scikit-learn). Of a text that is no example the
 runs count that the weights so far like best, so that what is learnt is what detection does: the best
 run of a whole text (multiple instances; Andrews et al. 2002). Needs the extra [ml]; one thread, the
-same data and versions give the same bytes.
+same texts and versions give the same bytes.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ _SEEN: Final = 3
 _LEVELS: Final = 127
 SHARES: Final = {
     "unsure": {"command": 0.001, "steer": 0.0025, "task": 0.001},
-    "likely": {"command": 0.0003, "steer": 0.0003, "task": 0.0003},
+    "likely": {"command": 0.0006, "steer": 0.001, "task": 0.0003},
 }
 """Of ordinary mail this share is above each head's limit."""
 _LOWEST: Final = 1.0
