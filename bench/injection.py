@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     if not (asked.data / "aisec").is_dir():
         print(f"skipped: no corpora in {asked.data}")
         return 1
-    ham = list(mails(asked.data, 40 if asked.quick else 800))
+    ham = list(mails(asked.data, 40 if asked.quick else 1200))
     rows = pq.read_table(asked.data / manifest()["prompts"]["path"]).to_pylist()
     shown = sys.stderr if asked.json else sys.stdout
     tables: dict[str, Callable[[], dict[str, str]]] = {

@@ -51,7 +51,7 @@ from labrys.detect.prompt_injection.train_rows import (
 from labrys.model.card import packed, save
 
 VERSION: Final = "1"
-_ROUNDS: Final = 4
+_ROUNDS: Final = 5
 _STRENGTH: Final = 1.0
 _COSTS: Final = {"command": 0.2, "steer": 0.35, "task": 0.4}
 """What each word of a run costs: words that say nothing end it."""
@@ -62,7 +62,7 @@ _SEEN: Final = 3
 _LEVELS: Final = 127
 SHARES: Final = {
     "unsure": {"command": 0.001, "steer": 0.0025, "task": 0.001},
-    "likely": {"command": 0.0006, "steer": 0.001, "task": 0.0003},
+    "likely": {"command": 0.0003, "steer": 0.0003, "task": 0.0003},
 }
 """Of ordinary mail this share is above each head's limit."""
 _LOWEST: Final = 1.0
@@ -169,10 +169,8 @@ def learnt(samples: Sequence[Sample], head: str, known: Hashes) -> Weights:
         each[label] *= each[~label].sum() / each[label].sum() / 2
         rows = vstack(parts, "csr")
         kept = np.flatnonzero(rows.getnnz(axis=0) >= _SEEN)
-        # Rounds but the last only look for runs to learn from.
-        near = 1e-3 if turn == _ROUNDS - 1 else 1e-2
         model = LogisticRegression(
-            C=_STRENGTH, solver="liblinear", tol=near, max_iter=200, random_state=0
+            C=_STRENGTH, solver="liblinear", tol=1e-4, max_iter=200, random_state=0
         )
         model.fit(rows[:, kept], label, sample_weight=each)
         weights[:] = 0

@@ -20,7 +20,7 @@ _TASKS: Final = (
     "Programming Help",
 )  # fmt: skip
 """Injected requests that say nothing of the assistant or its answer."""
-_EACH: Final = 16
+_EACH: Final = 25
 _SHORT: Final = 8000
 
 
@@ -106,7 +106,7 @@ def _injected(text: str, clean: set[str]) -> str:
     return "\n".join(lines[-2:]) if len(lines) <= 3 else ""
 
 
-def mails(root: Path, most: int = 800) -> Iterator[Sample]:
+def mails(root: Path, most: int = 1200) -> Iterator[Sample]:
     """What ordinary mail of several kinds says; so many of a kind of a corpus at most."""
     from labrys.detect.mail.train_corpora import manifest as corpora
     from labrys.detect.mail.train_corpora import samples
