@@ -205,7 +205,7 @@ def _rebuilt(row: dict[str, Any]) -> bytes:
     head = [f"{name}: {value}" for name, value in row["headers"] if name.lower() not in _OF_BODY]
     head.append("Subject: " + _one_line(row.get("subject") or ""))
     block = "\n".join(head).encode("utf-8", "replace") + b"\n"
-    return block + message.as_bytes()
+    return block + _settled(message)
 
 
 def enveloped(subject: str, text: str = "", html: str = "", *, seed: int) -> bytes:
@@ -215,7 +215,7 @@ def enveloped(subject: str, text: str = "", html: str = "", *, seed: int) -> byt
     head = [f"Subject: {_one_line(subject)}"]
     if draw.random() < 0.5:
         head += addresses(draw)
-    return "\n".join(head).encode("utf-8", "replace") + b"\n" + message.as_bytes()
+    return "\n".join(head).encode("utf-8", "replace") + b"\n" + _settled(message)
 
 
 _NAMES: Final = (
@@ -252,6 +252,14 @@ def _body(text: str, html: str) -> EmailMessage:
     else:
         message.set_content(_encodable(html), subtype="html", cte="base64")
     return message
+
+
+def _settled(message: EmailMessage) -> bytes:
+    """The bytes of a message, the same each time: else what parts it is drawn by chance."""
+    for number, part in enumerate(message.walk()):
+        if part.is_multipart():
+            part.set_boundary(f"=_part_{number}_=")
+    return message.as_bytes()
 
 
 def _encodable(text: str) -> str:
