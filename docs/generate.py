@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generator.commands import commands_page
 from generator.detection import detectors_page, rules_page, sigma_page
-from generator.evidence import formats_brief, formats_page, ocsf_page
+from generator.evidence import formats_page, ocsf_page
 from generator.markdown import codes, replaced
 from generator.running import exit_codes_page, settings_page
 
@@ -19,7 +19,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 def pages() -> dict[Path, str]:
     """Every file this writes, and what is to be in it."""
-    readme, report = ROOT / "README.md", ROOT / "docs" / "read-the-report.md"
+    report = ROOT / "docs" / "read-the-report.md"
     return {
         REFERENCE / "commands.md": commands_page(),
         REFERENCE / "formats.md": formats_page(),
@@ -29,7 +29,6 @@ def pages() -> dict[Path, str]:
         REFERENCE / "sigma.md": sigma_page(),
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "exit-codes.md": exit_codes_page(),
-        readme: replaced(readme.read_text("utf-8"), "formats", formats_brief()),
         report: replaced(report.read_text("utf-8"), "csv", codes(COLUMNS)),
     }
 

@@ -10,7 +10,6 @@ from labrys.ocsf.schema import OCSF_VERSION
 from labrys.ocsf.vocabulary import attribute_type, classes, column_name
 
 _OURS = "labrys.evidence."
-_FEW = 4
 
 
 def formats_page() -> str:
@@ -32,15 +31,6 @@ def formats_page() -> str:
         table(head, rows),
         *map(_format, _ours()),
     )
-
-
-def formats_brief() -> str:
-    """The table of the front page: what is read, in one line each."""
-    rows = [
-        [link(made.title, f"docs/reference/formats.md#{made.id}"), codes(_brief(made))]
-        for made in _ours()
-    ]
-    return table(["read", "shapes"], rows)
 
 
 def ocsf_page() -> str:
@@ -77,11 +67,6 @@ def _own(made: Format) -> list[str]:
     """A format's own shapes: of the kind that it names first, not of what else a file may hold."""
     kind = made.shapes[0].partition(".")[0]
     return [shape for shape in made.shapes if shape.partition(".")[0] == kind]
-
-
-def _brief(made: Format) -> list[str]:
-    own = _own(made)
-    return own if len(own) <= _FEW else [f"{own[0].partition('.')[0]}.*"]
 
 
 def compact(shapes: Iterable[str]) -> list[str]:
