@@ -13,6 +13,7 @@ from labrys.detect.campaign.features import LEAST, features
 from labrys.detect.campaign.score import MOST, score
 from labrys.detect.contract import WindowDetector
 from labrys.detect.registry import detectors
+from labrys.detect.testing import check_same, sail, told_by
 from labrys.evidence.mail.alike import of_text
 from labrys.ocsf.schema import FINDING, Severity
 
@@ -160,26 +161,7 @@ def test_odd_texts_have_keys_or_none(text: str) -> None:
 
 @pytest.mark.sail
 def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
-    pytest.importorskip("pysail", reason="needs the [sail] extra")
-    from pyarrow import parquet
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
-
     rows = [*lures(30), mail(99, "", email_campaign=None)]
-    parquet.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), tmp_path / "a.parquet")
-    server = SparkConnectServer()
-    server.start(background=True)
-    try:
-        spark = SparkSession.builder.remote(
-            f"sc://localhost:{server.listening_address[1]}"
-        ).create()
-        spark.read.parquet(str(tmp_path / "a.parquet")).createOrReplaceTempView("mails")
-        expression = features(ibis.table(SCHEMA_OF_VIEW, name="mails"))
-        theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
-        spark.stop()
-    finally:
-        server.stop()
-    order = [(name, "ascending") for name in ("key", "_id")]
-    ours = rows_of(rows).select(theirs.column_names)
-    assert theirs.sort_by(order).to_pylist() == ours.sort_by(order).to_pylist()
-    assert ours.num_rows >= 20
+    with sail(tmp_path, {"mails": pa.Table.from_pylist(rows, schema=SCHEMA)}) as session:
+        theirs = told_by(session, features(ibis.table(SCHEMA_OF_VIEW, name="mails")))
+    check_same(theirs, rows_of(rows).select(theirs.column_names), 19)

@@ -25,6 +25,7 @@ from labrys.detect.dga.split import split
 from labrys.detect.dga.threat import COST, MUTATIONS
 from labrys.detect.dga.train_generators import KINDS, generators, labels
 from labrys.detect.registry import detectors
+from labrys.detect.testing import check_same, sail, told_by
 from labrys.model.card import packed
 from labrys.model.feature import used
 from labrys.ocsf.schema import FINDING, Severity
@@ -385,11 +386,6 @@ def test_the_registry_knows_it_and_it_keeps_the_contract() -> None:
 
 @pytest.mark.sail
 def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
-    pytest.importorskip("pysail", reason="needs the [sail] extra")
-    from pyarrow import parquet
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
-
     chance = random.Random(5)
     names = drawn(60)
     events = [
@@ -405,22 +401,6 @@ def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
         for _ in range(800)
     ]
     numbered = [{"_id": f"r{n:06}", "_offset": n, **event} for n, event in enumerate(events)]
-    parquet.write_table(pa.Table.from_pylist(numbered, schema=SCHEMA), tmp_path / "a.parquet")
-    server = SparkConnectServer()
-    server.start(background=True)
-    try:
-        spark = SparkSession.builder.remote(
-            f"sc://localhost:{server.listening_address[1]}"
-        ).create()
-        frame = spark.read.parquet(str(tmp_path / "a.parquet"))
-        frame.createOrReplaceTempView("dns_activity")
-        expression = features(ibis.table(VIEW, name="dns_activity"))
-        theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
-        spark.stop()
-    finally:
-        server.stop()
-    ours = rows_of(events)
-    assert theirs.schema.types == ours.schema.types
-    order = [(name, "ascending") for name in ours.column_names]
-    assert theirs.sort_by(order).to_pylist() == ours.sort_by(order).to_pylist()
-    assert ours.num_rows > 100
+    with sail(tmp_path, {"dns_activity": pa.Table.from_pylist(numbered, schema=SCHEMA)}) as session:
+        theirs = told_by(session, features(ibis.table(VIEW, name="dns_activity")))
+    check_same(theirs, rows_of(events), 100)

@@ -17,6 +17,7 @@ from labrys.detect.contract import WindowDetector
 from labrys.detect.guessing.features import MEASURES, features
 from labrys.detect.guessing.score import score
 from labrys.detect.registry import detectors
+from labrys.detect.testing import check_same, sail, told_by
 from labrys.ocsf.schema import FINDING, Severity
 
 VIEW = {
@@ -353,11 +354,6 @@ def _table(batch: pa.RecordBatch) -> pa.Table:
 
 @pytest.mark.sail
 def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
-    pytest.importorskip("pysail", reason="needs the [sail] extra")
-    from pyarrow import parquet
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
-
     chance = random.Random(5)
     events = [
         attempt(
@@ -371,22 +367,8 @@ def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
         for _ in range(1000)
     ]
     numbered = [{"_id": f"r{n:06}", "_offset": n, **event} for n, event in enumerate(events)]
-    parquet.write_table(pa.Table.from_pylist(numbered, schema=SCHEMA), tmp_path / "a.parquet")
-    server = SparkConnectServer()
-    server.start(background=True)
-    try:
-        spark = SparkSession.builder.remote(
-            f"sc://localhost:{server.listening_address[1]}"
-        ).create()
-        frame = spark.read.parquet(str(tmp_path / "a.parquet"))
-        frame.createOrReplaceTempView("authentication")
-        expression = features(ibis.table(VIEW, name="authentication"))
-        theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
-        spark.stop()
-    finally:
-        server.stop()
-    ours = rows_of(events)
-    assert theirs.schema.types == ours.schema.types
-    order = [(name, "ascending") for name in ours.column_names]
-    assert theirs.sort_by(order).to_pylist() == ours.sort_by(order).to_pylist()
-    assert ours.num_rows > 100
+    with sail(
+        tmp_path, {"authentication": pa.Table.from_pylist(numbered, schema=SCHEMA)}
+    ) as session:
+        theirs = told_by(session, features(ibis.table(VIEW, name="authentication")))
+    check_same(theirs, rows_of(events), 100)

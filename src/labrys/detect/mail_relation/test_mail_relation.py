@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from labrys.detect.mail_relation.features import FEW
 from labrys.detect.rarity.testing import detector, features, find, table, view
+from labrys.detect.testing import check_same, sail, told_by
 
 COLUMNS = {
     "email_from": "string",
@@ -152,31 +153,12 @@ def test_columns_that_a_case_lacks_are_empty():
 
 @pytest.mark.sail
 def test_spark_connect_gives_the_same_rows(tmp_path):
-    pytest.importorskip("pysail", reason="needs the [sail] extra")
-    from pyarrow import parquet
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
-
     events = [
         mail(day % 40 + 1, f"u{day % 7}@d{day % 3}.com", f"N{day % 5}", email_reply_to=reply, email_to=to)
         for day in range(200)
         for reply, to in ((["", None, "z@z.com"][day % 3], [OWNER, "u1@d1.com\x1eu2@d2.com"][day % 2]),)
     ]  # fmt: skip
-    parquet.write_table(table(events, COLUMNS), tmp_path / "a.parquet")
     made = detector("mail_relation")
-    server = SparkConnectServer()
-    server.start(background=True)
-    try:
-        address = f"sc://localhost:{server.listening_address[1]}"
-        spark = SparkSession.builder.remote(address).create()
-        spark.read.parquet(str(tmp_path / "a.parquet")).createOrReplaceTempView(made.reads)
-        expression = made.features(ibis.table(view(COLUMNS), name=made.reads))
-        theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
-        spark.stop()
-    finally:
-        server.stop()
-    ours = features("mail_relation", events, COLUMNS)
-    assert theirs.schema.types == ours.schema.types
-    order = [(name, "ascending") for name in ours.column_names]
-    assert theirs.sort_by(order).to_pylist() == ours.sort_by(order).to_pylist()
-    assert ours.num_rows > FEW
+    with sail(tmp_path, {made.reads: table(events, COLUMNS)}) as session:
+        theirs = told_by(session, made.features(ibis.table(view(COLUMNS), name=made.reads)))
+    check_same(theirs, features("mail_relation", events, COLUMNS), FEW)

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import ibis
@@ -22,6 +21,7 @@ from labrys.detect.network.testing import (
     schema,
     table,
 )
+from labrys.detect.testing import sail, told_by
 from labrys.ocsf.schema import FINDING, Severity
 
 NAMES = [made.id for made in network_detectors()]
@@ -235,29 +235,16 @@ MIXED = {
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    pytest.importorskip("pysail", reason="needs the [sail] extra")
-    from pyarrow import parquet
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
-
-    folder: Path = tmp_path_factory.mktemp("views")
-    server = SparkConnectServer()
-    server.start(background=True)
-    address = f"sc://localhost:{server.listening_address[1]}"
-    session = SparkSession.builder.remote(address).create()
-    for view in VIEWS:
-        parquet.write_table(table(view, MIXED[view]), folder / f"{view}.parquet")
-        session.read.parquet(str(folder / f"{view}.parquet")).createOrReplaceTempView(view)
-    yield session
-    session.stop()
-    server.stop()
+    views = {view: table(view, MIXED[view]) for view in VIEWS}
+    with sail(tmp_path_factory.mktemp("views"), views) as session:
+        yield session
 
 
 @pytest.mark.sail
 @pytest.mark.parametrize("made", network_detectors(), ids=NAMES)
 def test_spark_connect_gives_the_same_rows(made: Any, spark: Any) -> None:
     expression = made.features(ibis.table(schema(made.reads), name=made.reads))
-    theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
+    theirs = told_by(spark, expression)
     ours = features(made.id, MIXED[made.reads])
     assert theirs.schema.names == ours.schema.names
     assert [rounded(row) for row in ordered(theirs)] == [rounded(row) for row in ordered(ours)]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labrys.detect.rarity.score import A_DAY, MOST
 from labrys.detect.rarity.testing import DAY, at, detector, features, find, table, view
 from labrys.detect.registry import detectors
+from labrys.detect.testing import check_same, sail, told_by
 from labrys.ocsf.schema import FINDING, Severity
 
 COLUMNS = {
@@ -187,32 +188,13 @@ def test_every_detector_of_rarity_changes_when_this_folder_does() -> None:
 
 @pytest.mark.sail
 def test_spark_connect_gives_the_same_rows(tmp_path: Path) -> None:
-    pytest.importorskip("pysail", reason="needs the [sail] extra")
-    from pyarrow import parquet
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
-
     names = ["C:\\Users\\bob\\Temp\\x1\\a.exe", "/usr/bin/sh", RARE, "", None]
     draw = random.Random(5)
     events = [*ordinary(3, 6)] + [
         start(at(draw.random() * 8, 0), f"pc{draw.randrange(4)}", draw.choice(names))
         for _ in range(300)
     ]
-    parquet.write_table(table(events, COLUMNS), tmp_path / "a.parquet")
     made = detector("rare_process")
-    server = SparkConnectServer()
-    server.start(background=True)
-    try:
-        address = f"sc://localhost:{server.listening_address[1]}"
-        spark = SparkSession.builder.remote(address).create()
-        spark.read.parquet(str(tmp_path / "a.parquet")).createOrReplaceTempView(made.reads)
-        expression = made.features(ibis.table(view(COLUMNS), name=made.reads))
-        theirs = spark.sql(ibis.pyspark.connect(spark).compile(expression)).toArrow()
-        spark.stop()
-    finally:
-        server.stop()
-    ours = features("rare_process", events, COLUMNS)
-    assert theirs.schema.types == ours.schema.types
-    order = [(name, "ascending") for name in ours.column_names]
-    assert theirs.sort_by(order).to_pylist() == ours.sort_by(order).to_pylist()
-    assert ours.num_rows > 20
+    with sail(tmp_path, {made.reads: table(events, COLUMNS)}) as session:
+        theirs = told_by(session, made.features(ibis.table(view(COLUMNS), name=made.reads)))
+    check_same(theirs, features("rare_process", events, COLUMNS), 20)
