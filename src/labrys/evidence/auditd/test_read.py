@@ -1,7 +1,5 @@
 import hashlib
-import json
 import lzma
-import os
 import zipfile
 from pathlib import Path
 
@@ -9,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.auditd.join import Joiner
 from labrys.evidence.auditd.names import syscall_name, type_name
 from labrys.evidence.auditd.read import read, sniff
 from labrys.evidence.auditd.record import decode, parse
 from labrys.evidence.auditd.sockaddr import address
 from labrys.evidence.records import Source
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "audit.log"
@@ -26,20 +26,12 @@ def source(path, raw=None):
     return Source(path, path.name, hashlib.sha256(raw).hexdigest(), len(raw))
 
 
-def rows(path):
-    return [
-        {"shape": shape} | {name: value for name, value in row.items() if value is not None}
-        for shape, batch in read(source(path))
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 def test_the_sample_reads_as_its_golden_output():
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "audit.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "audit.ndjson")
 
 
 def test_what_an_execve_becomes():

@@ -1,40 +1,24 @@
-import hashlib
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.binetflow.read import read, sniff, state_of
-from labrys.evidence.records import Source
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    made = []
-    for shape, batch in read(source):
-        batch.validate(full=True)
-        for row in batch.to_pylist():
-            made.append(
-                {"shape": shape, **{key: one for key, one in row.items() if one is not None}}
-            )
-    return sorted(made, key=lambda row: int(row["_id"].rpartition("-")[2]))
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
     assert sniff(path.read_bytes(), "x") == 0.97
 
 

@@ -1,5 +1,4 @@
 import hashlib
-import json
 import os
 import tempfile
 import time
@@ -10,29 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labrys.evidence import windows_document, windows_event
+from labrys.evidence import testing, windows_document, windows_event
 from labrys.evidence.evtx import read as module
 from labrys.evidence.evtx.read import read, sniff
 from labrys.evidence.evtx.samples import make
 from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden, source
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "made.evtx"
 SHARED = HERE.parents[4] / "shared" / "data" / "endpoint"
 
 
-def source(path: Path) -> Source:
-    raw = path.read_bytes()
-    return Source(path, path.name, hashlib.sha256(raw).hexdigest(), len(raw))
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [
-        {"shape": shape} | {name: value for name, value in row.items() if value is not None}
-        for shape, batch in read(source(path))
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 def read_bytes(raw: bytes) -> list[dict[str, Any]]:
@@ -51,11 +42,7 @@ def test_the_sample_is_what_its_maker_makes() -> None:
 
 
 def test_the_sample_reads_as_its_golden_output() -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "made.evtx.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "made.evtx.jsonl")
 
 
 def test_it_is_known_by_its_magic() -> None:

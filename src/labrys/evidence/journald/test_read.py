@@ -1,7 +1,4 @@
-import hashlib
 import io
-import json
-import os
 import struct
 from pathlib import Path
 
@@ -9,32 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.journald.export import Damaged, entries
 from labrys.evidence.journald.read import read, sniff
-from labrys.evidence.records import Source
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = ["journal.export", "journal.json"]
 
 
-def rows(path):
-    raw = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(raw).hexdigest(), len(raw))
-    return [
-        {"shape": shape} | {name: value for name, value in row.items() if value is not None}
-        for shape, batch in read(source)
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_samples_read_as_their_golden_outputs(name):
-    found = rows(HERE / "samples" / name)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
-    golden = HERE / "golden" / f"{name}.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(text, "utf-8")
-    assert text == golden.read_text("utf-8")
+    check_golden(rows(HERE / "samples" / name), HERE / "golden" / f"{name}.ndjson")
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -1,9 +1,6 @@
 import base64
 import email
-import hashlib
-import json
 import lzma
-import os
 import random
 import tarfile
 import time
@@ -14,29 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.read import read, sniff
 from labrys.evidence.mail.transfer import Decoder
-from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
 SHARED = Path(__file__).parents[5] / "shared" / "data" / "mail"
 
 
-def source(path: Path) -> Source:
-    data = path.read_bytes()
-    return Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    made = []
-    for shape, batch in read(source(path)):
-        batch.validate(full=True)
-        for row in batch.to_pylist():
-            made.append({"shape": shape} | {k: v for k, v in row.items() if v is not None})
-    return sorted(made, key=lambda row: int(row["_id"].rpartition("-")[2]))
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 @pytest.fixture
@@ -53,11 +41,7 @@ def message(tmp_path: Path):
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
 
 
 @pytest.mark.parametrize(

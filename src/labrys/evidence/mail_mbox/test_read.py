@@ -1,7 +1,5 @@
 import hashlib
-import json
 import lzma
-import os
 import random
 import tarfile
 from pathlib import Path
@@ -15,6 +13,7 @@ from labrys.evidence.mail_mbox import read as module
 from labrys.evidence.mail_mbox.read import read, sniff
 from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import check_golden
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "box.mbox"
@@ -47,11 +46,7 @@ def box(tmp_path: Path):
 
 
 def test_the_sample_reads_as_its_golden_output() -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "box.mbox.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "box.mbox.jsonl")
 
 
 def test_the_sample_holds_four_messages() -> None:

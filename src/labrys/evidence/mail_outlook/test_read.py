@@ -1,5 +1,3 @@
-import hashlib
-import json
 import os
 import random
 import struct
@@ -11,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.mail_outlook import rtf
 from labrys.evidence.mail_outlook.read import read, sniff
-from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "made.msg"
@@ -149,25 +148,15 @@ def sample() -> bytes:
     )
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    made = []
-    for shape, batch in read(Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))):
-        batch.validate(full=True)
-        for row in batch.to_pylist():
-            made.append({"shape": shape} | {k: v for k, v in row.items() if v is not None})
-    return sorted(made, key=lambda row: int(row["_id"].rpartition("-")[2]))
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 def test_the_sample_reads_as_its_golden_output() -> None:
     if os.environ.get("LABRYS_WRITE_GOLDEN"):
         SAMPLE.write_bytes(sample())
     assert SAMPLE.read_bytes() == sample()
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "made.msg.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "made.msg.jsonl")
 
 
 def test_what_an_item_becomes() -> None:

@@ -1,6 +1,3 @@
-import hashlib
-import json
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -9,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.netflow.read import read, sniff
 from labrys.evidence.netflow.samples import make
-from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted(
@@ -20,17 +18,8 @@ SAMPLES = sorted(
 )
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    made = []
-    for shape, batch in read(source):
-        batch.validate(full=True)
-        for row in batch.to_pylist():
-            made.append(
-                {"shape": shape, **{key: one for key, one in row.items() if one is not None}}
-            )
-    return sorted(made, key=lambda row: int(row["_id"].rpartition("-")[2]))
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 def rows_of(tmp_path: Path, data: bytes) -> list[dict[str, Any]]:
@@ -42,11 +31,7 @@ def rows_of(tmp_path: Path, data: bytes) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
     assert path.read_bytes() == make.SAMPLES[path.name]()
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
     chosen = choose(path.read_bytes(), "x")
     assert chosen is not None
     assert chosen.id == "netflow"

@@ -1,6 +1,3 @@
-import json
-import os
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.parquet import read as reading
 from labrys.evidence.parquet.read import read, sniff
 from labrys.evidence.records import UNPARSED, Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
 KINDS = HERE / "samples" / "kinds.parquet"
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, sha256(data).hexdigest(), len(data), 1_790_000_000_000)
-    made = []
-    for shape, batch in read(source):
-        batch.validate(full=True)
-        for row in batch.to_pylist():
-            made.append({"shape": shape} | {k: v for k, v in row.items() if v is not None})
-    return made
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path, 1_790_000_000_000)
 
 
 def written(folder: Path, table: pa.Table, **options: Any) -> Path:
@@ -39,11 +31,7 @@ def written(folder: Path, table: pa.Table, **options: Any) -> Path:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
 
 
 def test_it_is_known_by_its_magic() -> None:

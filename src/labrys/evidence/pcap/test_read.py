@@ -1,39 +1,25 @@
 """Goldens, damaged and hostile captures, and what flows say."""
 
-import hashlib
-import json
-import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.pcap import capture, flows, read, talks
 from labrys.evidence.pcap.samples import make
-from labrys.evidence.records import LEADING, Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted(path for path in (HERE / "samples").iterdir() if path.suffix == ".pcap")
-Row = dict[str, Any]
 
 
 def rows_of(path: Path) -> list[Row]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    made = []
-    for shape, batch in read.read(source):
-        batch.validate(full=True)
-        assert batch.schema.names[: len(LEADING)] == LEADING.names
-        for row in batch.to_pylist():
-            made.append(
-                {"shape": shape, **{key: one for key, one in row.items() if one is not None}}
-            )
-    return sorted(made, key=lambda row: int(row["_id"].rpartition("-")[2]))
+    return testing.rows(read.read, path)
 
 
 def read_rows(tmp_path: Path, packets: Sequence[make.Timed] | bytes, shape: str = "") -> list[Row]:
@@ -58,11 +44,7 @@ def segment(flags: int, payload: bytes = b"", *, reply: bool = False, sequence: 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
     assert path.read_bytes() == make.SAMPLES[path.name]()
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows_of(path), HERE / "golden" / f"{path.name}.jsonl")
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)

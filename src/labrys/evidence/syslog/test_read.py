@@ -1,16 +1,14 @@
 import gzip
-import hashlib
-import json
 import lzma
-import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labrys.evidence.records import Source
+from labrys.evidence import testing
 from labrys.evidence.syslog.read import read, sniff
+from labrys.evidence.testing import Row, check_golden, source
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "auth.log"
@@ -18,25 +16,12 @@ SHARED = HERE.parents[4] / "shared" / "data" / "endpoint"
 MODIFIED = 1_704_100_000_000  # 2024-01-01
 
 
-def source(path):
-    raw = path.read_bytes()
-    return Source(path, path.name, hashlib.sha256(raw).hexdigest(), len(raw), MODIFIED)
-
-
-def rows(path):
-    return [
-        {"shape": shape} | {name: value for name, value in row.items() if value is not None}
-        for shape, batch in read(source(path))
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path, MODIFIED)
 
 
 def test_the_sample_reads_as_its_golden_output():
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "auth.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "auth.ndjson")
 
 
 def test_what_the_lines_become():
@@ -106,7 +91,7 @@ def test_damage_never_fails_and_loses_no_line(tmp_path_factory, edits):
 def test_hostile_names_stay_few(tmp_path):
     path = tmp_path / "log"
     path.write_text("".join(f'<1>1 - h a - - [x{n} k{n}="v"] m\n' for n in range(3000)))
-    (batch,) = [batch for _, batch in read(source(path))]
+    (batch,) = [batch for _, batch in read(source(path, MODIFIED))]
     assert batch.num_rows == 3000
     assert batch.num_columns < 1100
 

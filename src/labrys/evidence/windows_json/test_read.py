@@ -1,6 +1,4 @@
-import hashlib
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,24 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labrys.evidence.records import Source
+from labrys.evidence import testing
+from labrys.evidence.testing import Row, check_golden
 from labrys.evidence.windows_json.read import read, sniff
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
 
 
-def source(path: Path) -> Source:
-    raw = path.read_bytes()
-    return Source(path, path.name, hashlib.sha256(raw).hexdigest(), len(raw))
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [
-        {"shape": shape} | {name: value for name, value in row.items() if value is not None}
-        for shape, batch in read(source(path))
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 def read_bytes(raw: bytes) -> list[dict[str, Any]]:
@@ -38,11 +28,7 @@ def read_bytes(raw: bytes) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_reads_as_its_golden_output(path: Path) -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
