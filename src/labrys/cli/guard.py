@@ -59,6 +59,7 @@ def card(
     """The card of the model that a detector uses: data, licences, figures, how it is fooled."""
     import json
 
+    from labrys.guard.in_use import card_of
     from labrys.guard.page import as_html
 
     found = card_of(detector)
@@ -68,22 +69,6 @@ def card(
         else:
             text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
             stream.write(shown(text) + "\n")
-
-
-def card_of(detector: str) -> dict[str, Any]:
-    """The card of the model that a detector uses; ModelError where it has none."""
-    from labrys.errors import ModelError
-    from labrys.guard import own
-    from labrys.guard.shipped import shipped
-
-    mine = own.in_use(detector)
-    if mine is not None:
-        found: Any = mine.card
-    else:
-        found = next((each.card for each in shipped() if each.detector == detector), None)
-    if found is None:
-        raise ModelError(f"{detector!r} has no model; labrys guard list names those that have")
-    return dict(found)
 
 
 @app.command("key")

@@ -172,8 +172,8 @@ def _reference(detector: str) -> "Reference":
     """The user's own reference where he kept one, else that of the card of the model in use."""
     import json
 
-    from labrys.cli.guard import card_of
     from labrys.guard.drift import of_card
+    from labrys.guard.in_use import card_of
 
     path = _place(detector)
     if path.is_file():
