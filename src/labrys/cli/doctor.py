@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import AsJson
 from labrys.cli.stream import say
 
 _EXTRAS = {
@@ -48,7 +49,7 @@ def command(
     rules: Annotated[
         list[Path] | None, typer.Option("--rules", help="Rule folders to look at as well.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is installed, which formats, rules and detectors are loaded, and what is missing.
 

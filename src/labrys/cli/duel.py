@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import Out, Quiet
 from labrys.cli.stream import opened
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same duel.")] = 1,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write it.")] = Form.TABLE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    out: Out = None,
+    quiet: Quiet = False,
     harden: Annotated[
         bool, typer.Option(help="Harden it; tell the price, and what still wins.")
     ] = False,

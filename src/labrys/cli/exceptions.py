@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import AsJson, Lake
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Lake = Annotated[
-    Path | None, typer.Option("--lake", help="The case; by default the one scanned last here.")
-]
 Rule = Annotated[str, typer.Option("--rule", help="A rule's id or its title.")]
 Entities = Annotated[
     list[str] | None,
@@ -49,7 +47,6 @@ Incident = Annotated[
 ]
 Since = Annotated[str, typer.Option("--since", metavar="DATE", help="Only what happened since.")]
 Until = Annotated[str, typer.Option("--until", metavar="DATE", help="Only what happens until.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @app.callback()

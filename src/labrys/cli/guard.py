@@ -9,11 +9,11 @@ import typer
 
 from labrys.cli import shown
 from labrys.cli.guard_drift import command as drift
+from labrys.cli.options import AsJson, Out
 from labrys.cli.stream import opened, say
 
 app = typer.Typer(help="Models: cards, signatures, the way back.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Detector = Annotated[str, typer.Argument(metavar="DETECTOR", help="As `list` names it.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the key.")]
 KEY = "own"
@@ -54,7 +54,7 @@ class Form(StrEnum):
 def card(
     detector: Detector,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write it.")] = Form.JSON,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    out: Out = None,
 ) -> None:
     """The card of the model that a detector uses: data, licences, figures, how it is fooled."""
     import json

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import AsJson
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def command(
         bool,
         typer.Option("--keep", help="Compare with this case from now on, as what is usual here."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare what a model sees in a case with what it was made for, source by source.
 

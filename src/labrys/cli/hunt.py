@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import Lake, Out
 from labrys.cli.output import spelled
 from labrys.cli.stream import Stream, named, opened
 
@@ -33,11 +34,9 @@ class Form(StrEnum):
 
 def command(
     sql: Annotated[str | None, typer.Argument(help='A query: "SELECT … FROM …".')] = None,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="The case; by default the one scanned last here.")
-    ] = None,
+    lake: Lake = None,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write rows.")] = Form.TABLE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    out: Out = None,
     engine: Annotated[str | None, typer.Option(help="duckdb (default) or sc://host:port.")] = None,
     rows: Annotated[int, typer.Option(help="At most so many rows in a table; 0: all.")] = 200,
     explain_schema: Annotated[

@@ -1,18 +1,17 @@
 """`labrys incidents`: the incidents of a case again, all or one."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from labrys.cli.options import Lake
 
 
 def command(
     incident: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="One incident, by rank or id.")
     ] = None,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="The case; by default the one scanned last here.")
-    ] = None,
+    lake: Lake = None,
     as_json: Annotated[bool, typer.Option("--json", help="OCSF objects, one a line.")] = False,
 ) -> None:
     """Show the incidents of a case without reading the evidence again."""

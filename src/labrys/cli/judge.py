@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labrys.cli import shown
-from labrys.cli.exceptions import Entities, Lake, Rule, Values, day
+from labrys.cli.exceptions import Entities, Rule, Values, day
+from labrys.cli.options import AsJson, Lake
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
@@ -93,9 +94,7 @@ def split(
 
 
 @app.command("list")
-def list_all(
-    lake: Lake = None, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
-) -> None:
+def list_all(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show all verdicts and regroupings, and which verdicts teach nothing, and why."""
     from dataclasses import asdict
 

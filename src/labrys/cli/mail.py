@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import AsJson, Quiet, Rules
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
@@ -22,13 +23,9 @@ app = typer.Typer(help="Judge mail at the gate, and learn from reports.", no_arg
 Folder = Annotated[
     Path, typer.Option("--folder", help="The gate's folder: its ledger, and reported messages.")
 ]
-Rules = Annotated[
-    list[Path] | None, typer.Option("--rules", "-r", help="Your Sigma rules; repeatable.")
-]
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="TOML file that says what is done from when on.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _HERE = Path("gate.labrys")
 
 
@@ -161,7 +158,7 @@ def learn(
         list[Path], typer.Argument(metavar="PATH…", help="Mailboxes, folders of mail, or cases.")
     ],
     folder: Folder = _HERE,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Let the gate know who has written before, so that it finds who borrows a known name.
 

@@ -18,7 +18,7 @@ from labrys.cli.blocks import (
     say_ended,
     write_lists,
 )
-from labrys.cli.exceptions import AsJson, Lake
+from labrys.cli.options import AsJson, Lake, Out
 from labrys.cli.stream import opened, say
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ Forms = Annotated[
     list[ListForm] | None,
     typer.Option("--format", "-f", help="Forms of the lists to write; repeatable."),
 ]
-Out = Annotated[
+OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder for the lists; else standard output.")
 ]
 Who = Annotated[str, typer.Option("--who", help="Who decides; by default you.")]
@@ -88,7 +88,7 @@ def block(
         Level, typer.Option(help="Of incidents, findings of at least this severity count.")
     ] = Level.MEDIUM,
     forms: Forms = None,
-    out: Out = None,
+    out: OutFolder = None,
     ttl: Ttl = "24h",
     allow: Allow = None,
     own: Own = None,
@@ -166,7 +166,9 @@ def list_all(
 
 
 @app.command("export")
-def export(lake: Lake = None, forms: Forms = None, out: Out = None, allow: Allow = None) -> None:
+def export(
+    lake: Lake = None, forms: Forms = None, out: OutFolder = None, allow: Allow = None
+) -> None:
     """Write the lists of all blocks that hold, as after an undo or when some have expired."""
     from labrys.respond.guards import read_names
     from labrys.respond.ledger import kept
@@ -270,7 +272,7 @@ def playbook(
     form: Annotated[
         str, typer.Option("--format", "-f", help="The form of the playbook: cacao.")
     ] = "cacao",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    out: Out = None,
 ) -> None:
     """Write what to do about an incident as a CACAO 2.0 playbook."""
     from labrys.lake.case import Case

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import Lists
 from labrys.cli.stream import say
 
 app = typer.Typer(help="Sigma rules: check them before you rely on them.", no_args_is_help=True)
@@ -19,10 +20,7 @@ def group() -> None:
 @app.command("check")
 def check(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Rule files or folders.")],
-    lists: Annotated[
-        Path | None,
-        typer.Option("--lists", help="YAML file with your values for %placeholders%."),
-    ] = None,
+    lists: Lists = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Say of every rule whether it is loaded, or exactly why not. Exit code 1 if some are not."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import Jobs, Lists, NewLake, Only, Out, OwnRules, Quiet, Rules
 from labrys.cli.output import Form
 
 if TYPE_CHECKING:
@@ -22,32 +23,20 @@ def command(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH…", help="Files or folders of evidence.")
     ],
-    rules: Annotated[
-        list[Path] | None, typer.Option("--rules", "-r", help="Your Sigma rules; repeatable.")
-    ] = None,
-    lists: Annotated[
-        Path | None, typer.Option("--lists", help="YAML file with values for %placeholders%.")
-    ] = None,
-    own_rules: Annotated[
-        bool, typer.Option(help="Use the rules that come with labrys as well.")
-    ] = True,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="The case folder; default NAME.labrys here.")
-    ] = None,
+    rules: Rules = None,
+    lists: Lists = None,
+    own_rules: OwnRules = True,
+    lake: NewLake = None,
     engine: Annotated[
         str | None, typer.Option(help="Where detectors run: duckdb (default) or sc://host:port.")
     ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="Run only this detector; repeatable.")
-    ] = None,
+    only: Only = None,
     form: Annotated[
         Form, typer.Option("--format", "-f", help="What to write to standard output.")
     ] = Form.TABLE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=0, help="Reading processes; 0: one a core.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    out: Out = None,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
 ) -> None:
     """Read evidence, find what matters and explain it.
 

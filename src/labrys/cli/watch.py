@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labrys.cli import shown
+from labrys.cli.options import Jobs, Lists, NewLake, Only, OwnRules, Rules
 from labrys.cli.respond import Allow, Connector, Own, Ttl
 from labrys.cli.stream import Stream, named
 
@@ -46,21 +47,11 @@ def command(
     interface: Annotated[
         str, typer.Option("--interface", help="Capture from this network interface as well.")
     ] = "",
-    rules: Annotated[
-        list[Path] | None, typer.Option("--rules", "-r", help="Your Sigma rules; repeatable.")
-    ] = None,
-    lists: Annotated[
-        Path | None, typer.Option("--lists", help="YAML file with values for %placeholders%.")
-    ] = None,
-    own_rules: Annotated[
-        bool, typer.Option(help="Use the rules that come with labrys as well.")
-    ] = True,
-    lake: Annotated[
-        Path | None, typer.Option("--lake", help="The case folder; default NAME.labrys here.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="Run only this detector; repeatable.")
-    ] = None,
+    rules: Rules = None,
+    lists: Lists = None,
+    own_rules: OwnRules = True,
+    lake: NewLake = None,
+    only: Only = None,
     every: Annotated[
         str, typer.Option(help="How often to correlate and join what has come: 10s, 1m.")
     ] = "10s",
@@ -85,9 +76,7 @@ def command(
     ttl: Ttl = "24h",
     allow: Allow = None,
     own: Own = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=0, help="Reading processes; 0: one a core.")
-    ] = None,
+    jobs: Jobs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
 ) -> None:
     """Watch evidence as it grows and tell of each finding and incident once, as soon as it is there.
