@@ -3,7 +3,6 @@
 Copy the folder and you have everything. One process may write to a case, any number may read.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -21,13 +20,12 @@ import pyarrow.parquet as pq
 from labrys.evidence.unpack.walk import text
 from labrys.lake.compaction import compaction, merged
 from labrys.lake.ledger import CaseError, Found, Ledger, Segment, SourceRow
+from labrys.lake.lock import release, take
 from labrys.lake.segment import LEADING, Written, plan, publish, read, read_all, write
 from labrys.ocsf.schema import FINDING
 
 _OURS: Final = re.compile(r"(?:\.)?[0-9]{8}\.parquet(?:\.draft)?\Z")
 _READ: Final = ("done", "partial", "failed")
-_open_here: set[Path] = set()
-"""Cases that this process writes to: a file lock does not hold against its own process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +72,12 @@ class Case:
         _require(path, create=create and write)
         if not write:
             return cls(path, Ledger(path / "ledger.sqlite", write=False), None)
-        lock = _lock(path)
+        lock = take(path)
         try:
             case = cls(path, Ledger(path / "ledger.sqlite", write=True), lock)
             case._tidy()
         except BaseException:
-            _unlock(path, lock)
+            release(path, lock)
             raise
         return case
 
@@ -87,7 +85,7 @@ class Case:
         """Let others write; the case is complete at every moment, closed or not."""
         self._ledger.close()
         if self._lock is not None:
-            _unlock(self.path, self._lock)
+            release(self.path, self._lock)
             self._lock = None
 
     @property
@@ -438,27 +436,3 @@ def _require(path: Path, *, create: bool) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CaseError(f"{path}: cannot be made ({error.strerror}); name another place") from error
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """The right to write. A record lock, unlike flock, dies with its process, not with its forks."""
-    busy = f"{path}: another labrys is writing to this case; wait for it, or use another --lake"
-    resolved = path.resolve()
-    if resolved in _open_here:
-        raise CaseError(busy)
-    try:
-        stream = (path / "lock").open("ab")
-    except OSError as error:
-        raise CaseError(f"{path}: cannot be written ({error.strerror}); copy the case") from error
-    try:
-        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as reason:
-        stream.close()
-        raise CaseError(busy) from reason
-    _open_here.add(resolved)
-    return stream
-
-
-def _unlock(path: Path, lock: IO[bytes]) -> None:
-    _open_here.discard(path.resolve())
-    lock.close()
