@@ -234,7 +234,7 @@ _JSON = st.recursive(
 @given(st.sampled_from(SAMPLES), st.data())
 @settings(max_examples=250, deadline=None)
 def test_wrong_types_anywhere_never_raise(path: Path, data: st.DataObject) -> None:
-    if path.suffix == ".csv":
+    if path.suffix in (".csv", ".log"):
         return
     record = data.draw(st.sampled_from(sample_records(path)))
     places = list(_places(record))
