@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from labrys.evidence import timestamps
 from labrys.evidence.cloud_event import address
-from labrys.evidence.web_access.common import set_request, set_target
+from labrys.evidence.web_access.common import set_own, set_request
 
 WEB: Final = "web.access"
 TLS: Final = "aws.nlb"
@@ -39,7 +39,6 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?", re.
 _END: Final = re.compile(r"(?:\[[0-9A-Fa-f:]{2,45}\]|[\w.:-]{1,255}):(\d{1,5})", re.ASCII)
 _TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.|"(?! |$))*+)"(?= |$)|(\S+)')
 _MOST: Final = 60
-_ORIGIN: Final = re.compile(r"[a-z]{2,8}://([^/?#\s]{1,255})(.*)", re.IGNORECASE | re.DOTALL)
 
 Parsed = tuple[str, dict[str, Any], int | None]
 
@@ -104,13 +103,7 @@ def _asked(fields: dict[str, Any], request: str) -> None:
     set_request(parts, request)
     if "cs-method" not in parts:
         return
-    # What is asked for is a path here, though the log writes a whole address: this is no proxy.
-    target = str(parts.get("cs-uri", ""))
-    if found := _ORIGIN.match(target):
-        rest = found[2] if found[2][:1] == "/" else f"/{found[2]}"
-        set_target(parts, rest)
-        parts["cs-host"] = address(found[1]) or found[1]
-        parts["cs-host"] = re.sub(r":\d{1,5}$", "", parts["cs-host"])
+    set_own(parts, str(parts.get("cs-uri", "")))
     parts.pop("request", None)
     fields.update(parts)
     if name := fields.get("domain_name"):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labrys.evidence.aws_elb.line import parse
-from labrys.evidence.test_cloud_event import read_rows
 from labrys.evidence.registry import choose
+from labrys.evidence.test_cloud_event import read_rows
 
 SAMPLES = Path(__file__).parent / "samples"
 EACH = sorted(SAMPLES.iterdir())

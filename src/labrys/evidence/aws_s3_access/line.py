@@ -20,10 +20,18 @@ _LEAST: Final = 17
 """Fields that even the oldest lines have."""
 _SAME: Final = {
     **{name.replace("_", ""): name for name in FIELDS},
-    **{"bucket": "bucket_name", "time": "requestdatetime", "remoteipaddress": "remoteip"},
-    **{"requesturi": "request_uri", "httpstatuscode": "httpstatus", "referer": "referrer"},
-    **{"signatureversion": "sigv", "authenticationtype": "authtype", "hostheader": "endpoint"},
-    **{"s3error": "errorcode", "acl_required": "aclrequired", "byteessent": "bytessent"},
+    "bucket": "bucket_name",
+    "time": "requestdatetime",
+    "remoteipaddress": "remoteip",
+    "requesturi": "request_uri",
+    "httpstatuscode": "httpstatus",
+    "referer": "referrer",
+    "signatureversion": "sigv",
+    "authenticationtype": "authtype",
+    "hostheader": "endpoint",
+    "s3error": "errorcode",
+    "acl_required": "aclrequired",
+    "byteessent": "bytessent",
 }
 _TOKEN: Final = re.compile(r'"((?:[^"]|"(?! |$))*+)"(?= |$)|\[([^\]]{0,40}+)\]|(\S+)')
 OPERATION: Final = re.compile(r"(?:REST|SOAP|WEBSITE|BATCH|S3)\.[A-Z0-9_.]{2,80}")
