@@ -68,6 +68,23 @@ class Names:
     """A column, and what it says of a record that was not let through."""
 
 
+def unturned(fields: dict[str, Any], names: Names) -> dict[str, Any]:
+    """One record with the same columns, read alone: as it goes, for nothing is known around it."""
+    made: dict[str, Any] = {ROLE: "request"}
+    for column, name in (
+        *(("id.orig_h", names.src), ("id.orig_p", names.src_port), ("id.resp_h", names.dst)),
+        *(("id.resp_p", names.dst_port), ("orig_bytes", names.size), ("orig_pkts", names.packets)),
+    ):
+        if fields.get(name) not in (None, "", "-"):
+            made[column] = fields[name]
+    if names.protocol in fields:
+        number = str(fields[names.protocol])
+        made["proto"] = _PROTOCOLS.get(number, number)
+    if fields.get(names.refused[0]) == names.refused[1] != "":
+        made["conn_state"] = "REJ"
+    return fields | made
+
+
 def with_sides(batch: pa.RecordBatch, names: Names) -> pa.RecordBatch:
     """The batch with `id.orig_h`, `id.orig_p`, `id.resp_h`, `id.resp_p`, `proto`, `orig_bytes`,
     `orig_pkts`, `resp_bytes`, `resp_pkts`, `conn_state` and `flow_role` added, as text.

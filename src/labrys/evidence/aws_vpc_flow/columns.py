@@ -58,6 +58,24 @@ def is_flow(names: Iterable[str]) -> bool:
     return any(ends <= have for ends in _ENDS) and not _AMAZONS.isdisjoint(have)
 
 
+def names_in(have: Iterable[str]) -> Names:
+    """Which of the fields there are say who spoke to whom."""
+    # What a gateway translated has the addresses of the two that really spoke in `pkt-…`.
+    ends = ("srcaddr", "dstaddr") if "srcaddr" in have else ("pkt-srcaddr", "pkt-dstaddr")
+    return Names(
+        src=ends[0],
+        dst=ends[1],
+        src_port="srcport",
+        dst_port="dstport",
+        protocol="protocol",
+        size="bytes",
+        packets="packets",
+        scope=("interface-id",),
+        flags="tcp-flags",
+        refused=("action", "REJECT"),
+    )
+
+
 def flows(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Records of flows under AWS's names, in time, with who asked whom."""
     names = [proper(name) for name in batch.schema.names]
@@ -65,17 +83,7 @@ def flows(batch: pa.RecordBatch) -> pa.RecordBatch:
         batch = batch.rename_columns(names)
     batch = _timed(batch)
     have = set(batch.schema.names)
-    # What a gateway translated has the addresses of the two that really spoke here.
-    ends = ("srcaddr", "dstaddr") if "srcaddr" in have else ("pkt-srcaddr", "pkt-dstaddr")
-    return with_sides(
-        batch,
-        Names(
-            *(*ends, "srcport", "dstport", "protocol", "bytes", "packets"),
-            scope=("interface-id",),
-            flags="tcp-flags",
-            refused=("action", "REJECT"),
-        ),
-    )
+    return with_sides(batch, names_in(have))
 
 
 def _timed(batch: pa.RecordBatch) -> pa.RecordBatch:

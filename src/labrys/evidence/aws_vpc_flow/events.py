@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from labrys.evidence.aws_vpc_flow.columns import SHAPE, is_flow, numbered, proper
+from labrys.evidence.aws_vpc_flow.columns import SHAPE, is_flow, names_in, numbered, proper
 from labrys.evidence.aws_vpc_flow.text import is_default
 from labrys.evidence.cloud_event import ENVELOPE, Row, time_of
-from labrys.evidence.flow_sides import ROLE
+from labrys.evidence.flow_sides import unturned
 from labrys.evidence.records import flatten
 
 _TEXTS: Final = ("message", "@message", "Message")
@@ -20,13 +20,13 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
     if not is_flow(record):
         return None
     fields = {proper(name): value for name, value in flatten(record).items()}
-    return [(SHAPE, fields | {ROLE: "request"}, _time(fields))]
+    return [(SHAPE, unturned(fields, names_in(fields)), _time(fields))]
 
 
 def _logged(record: dict[str, Any], name: str, line: str) -> Row:
     around = {f"{ENVELOPE}{key}": value for key, value in record.items() if key != name}
     fields = numbered(line.split()[-14:])
-    return SHAPE, {**fields, ROLE: "request", **flatten(around)}, _time(fields)
+    return SHAPE, unturned(fields, names_in(fields)) | flatten(around), _time(fields)
 
 
 def _time(fields: dict[str, Any]) -> int | None:

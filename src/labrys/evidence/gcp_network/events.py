@@ -8,7 +8,7 @@ name without its last dot and what it was answered; `flow_role`, see `labrys.evi
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, respell, spelling, time_of
-from labrys.evidence.flow_sides import ROLE
+from labrys.evidence.flow_sides import Names, unturned
 from labrys.evidence.records import flatten
 from labrys.evidence.web_access import json_record
 
@@ -19,6 +19,17 @@ WEB: Final = "web.access"
 _DOCUMENTED: Final = spelling(
     *("jsonPayload", "httpRequest", "insertId", "logName", "receiveTimestamp", "resource"),
     *("severity", "timestamp", "labels", "trace", "spanId"),
+)
+_PLACE: Final = "jsonPayload.connection."
+NAMES: Final = Names(
+    src=f"{_PLACE}src_ip",
+    dst=f"{_PLACE}dest_ip",
+    src_port=f"{_PLACE}src_port",
+    dst_port=f"{_PLACE}dest_port",
+    protocol=f"{_PLACE}protocol",
+    size="jsonPayload.bytes_sent",
+    packets="jsonPayload.packets_sent",
+    scope=("jsonPayload.reporter",),
 )
 _ENDS: Final = frozenset(["src_ip", "dest_ip"])
 _MOST: Final = 100
@@ -42,7 +53,7 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
 
 
 def _flow(record: dict[str, Any]) -> Row:
-    fields = {**flatten(record), ROLE: "request"}
+    fields = unturned(flatten(record), NAMES)
     return FLOW, fields, time_of(record, "jsonPayload.start_time", "timestamp")
 
 
