@@ -2,8 +2,9 @@
 
 `vendors.toml` says of each service what tells its events, and where they say who did what. Ours, so
 that one rule can speak of all: `audit_action`, `audit_actor`, `audit_address`, `audit_agent`,
-`audit_target`, `audit_outcome` (success or failure), and `audit_words`, the action in lower case with
-a space between words.
+`audit_target`, `audit_outcome` (success or failure), `audit_new` (what a setting is now), `audit_role`
+(which one was given), and `audit_words`, what was done in lower case
+with a space between words.
 """
 
 import re
@@ -13,10 +14,12 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
+import orjson
+
 from labrys.evidence.cloud_event import Row, dig, respell, spelling, time_of
 from labrys.evidence.records import flatten
 
-_SAYS: Final = ("action", "actor", "address", "agent", "target", "outcome")
+_SAYS: Final = ("action", "actor", "address", "agent", "target", "outcome", "new", "role")
 _LONG: Final = 1_000
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN: Final = re.compile(r"[^\w]+|_+")
@@ -45,6 +48,7 @@ class Vendor:
     where: tuple[tuple[str, "re.Pattern[str]"], ...]
     known: dict[str, str]
     time: tuple[str, ...]
+    words: tuple[str, ...]
     says: dict[str, tuple[str, ...]]
 
     def fits(self, record: dict[str, Any]) -> bool:
@@ -73,6 +77,7 @@ def _vendor(entry: dict[str, Any]) -> Vendor:
         where=tuple((path, re.compile(text)) for path, text in entry.get("where", {}).items()),
         known=spelling(*entry.get("known", ())),
         time=tuple(entry["time"]),
+        words=tuple(entry.get("words", ())),
         says={name: tuple(entry[name]) for name in _SAYS if name in entry},
     )
 
@@ -103,9 +108,10 @@ def _row(record: dict[str, Any], vendor: Vendor) -> Row:
             value = _outcome(value) if value is not None else None
         if value is not None:
             fields.setdefault(f"audit_{name}", value)
-    action = fields.get("audit_action")
+    said = [told for path in vendor.words if (told := _told(record, path))]
+    action = " ".join(said) or fields.get("audit_action")
     if isinstance(action, str):
-        fields.setdefault("audit_words", words(action))
+        fields.setdefault("audit_words", words(action[:_LONG]))
     return f"saas.{vendor.id}", fields, time_of(record, *vendor.time)
 
 
@@ -136,6 +142,8 @@ def _told(record: dict[str, Any], path: str) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
+    if isinstance(value, dict | list) and value:
+        return orjson.dumps(value)[:_LONG].decode("utf-8", "ignore")
     return value[:_LONG] if isinstance(value, str) and value else None
 
 

@@ -22,12 +22,12 @@ def test_who_did_what() -> None:
         *("private_channel_converted_to_public", "dana@example.com", "192.0.2.7", "plans"),
     ]
     assert slack["_time"] == 1_772_600_767_000
-    assert databricks["audit_words"] == "generate db token"
+    assert databricks["audit_words"] == "accounts generate db token"
     assert databricks["audit_outcome"] == "success"
     assert (duo["audit_outcome"], duo["audit_target"]) == ("failure", "VPN")
     assert (snowflake["USER_NAME"], snowflake["audit_outcome"]) == ("DANA", "success")
     assert password["audit_outcome"] == "failure"
-    assert gitlab["audit_words"] == "project visibility level updated"
+    assert gitlab["audit_words"] == "project visibility level updated visibility public"
     assert dropbox["audit_action"] == "two_account_change_policy"
     assert all("_time" in row for row in rows[:-1])
 
