@@ -145,7 +145,8 @@ _FLOW: Final = {
 
 
 def _flow_log(event: Event) -> str:
-    """A flow as a flow log of the fields that it has: a header and a line."""
+    """A flow as a flow log of the fields that it has, and a time: a header and a line."""
+    event = {"start": 1_700_000_000, **event}
     there = [name for name in _FLOW if event.get(name) is not None]
     header = " ".join(_FLOW[name] for name in there)
     return f"{header}\n{' '.join(str(event[name]) for name in there)}\n"
