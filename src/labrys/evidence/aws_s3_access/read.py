@@ -7,6 +7,7 @@ from typing import Final
 from labrys.evidence import cloud_event
 from labrys.evidence.aws_s3_access.events import recognise
 from labrys.evidence.aws_s3_access.line import SHAPE, parse
+from labrys.evidence.cloud_table import looks_like_table
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines
 
@@ -34,7 +35,7 @@ def read(source: Source) -> Iterator[Shaped]:
     """Each request as a row of `aws.s3_access`; what is none is counted or kept as it is."""
     with source.open() as stream:
         head = stream.read(_PEEK)
-    if not _is_text(head):
+    if not _is_text(head) and (head[:1] in (b"{", b"[") or looks_like_table(head)):
         yield from cloud_event.read(source, recognise)
         return
     records = Records(source)
