@@ -1,10 +1,18 @@
 """AWS flow logs: as text with and without a header, as JSON, and who asked whom."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from labrys.evidence.aws_vpc_flow.columns import flows
+from labrys.evidence.parquet.read import read as read_parquet
+from labrys.evidence.records import Source
 from labrys.evidence.test_cloud_event import read_rows
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -76,3 +84,82 @@ def test_headers_between_joined_files(tmp_path: Path) -> None:
         ("10.0.0.1", "22"),
         ("10.0.0.3", "80"),
     ]
+
+
+def test_parquet_as_aws_delivers_it(tmp_path: Path) -> None:
+    path = tmp_path / "flows.parquet"
+    table = pa.table(
+        {
+            "interface_id": ["eni-1", "eni-1"],
+            "srcaddr": ["10.0.1.2", "203.0.113.9"],
+            "dstaddr": ["203.0.113.9", "10.0.1.2"],
+            "srcport": pa.array([50_000, 443], pa.int32()),
+            "dstport": pa.array([443, 50_000], pa.int32()),
+            "protocol": pa.array([6, 6], pa.int32()),
+            "bytes": [900, 7_000],
+            "start": [1_772_600_400, 1_772_600_400],
+            "log_status": ["OK", "OK"],
+        }
+    )
+    pq.write_table(table, path)
+    data = path.read_bytes()
+    source = Source(path, "flows.parquet", hashlib.sha256(data).hexdigest(), len(data))
+    ((shape, batch),) = read_parquet(source)
+    asked, answer = batch.to_pylist()
+    assert shape == "aws.vpc_flow"
+    assert (asked["resp_bytes"], asked["_time"]) == ("7000", 1_772_600_400_000)
+    assert answer["flow_role"] == "answer"
+
+
+def _reference(records: list[tuple[str, int, str, int, int]]) -> list[tuple[str, int]]:
+    """Who asked, told plainly: a service's port below 1024 is the server's, else who spoke first."""
+    first: dict[frozenset[tuple[str, int]], tuple[str, int]] = {}
+    for src, sport, dst, dport, _ in sorted(records, key=lambda each: each[4]):
+        first.setdefault(frozenset([(src, sport), (dst, dport)]), (src, sport))
+    made = []
+    for src, sport, dst, dport, _ in records:
+        if (sport < 1024) != (dport < 1024):
+            made.append((dst, dport) if sport < 1024 else (src, sport))
+        else:
+            made.append(first[frozenset([(src, sport), (dst, dport)])])
+    return made
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["10.0.0.1", "10.0.0.2"]),
+            st.sampled_from([22, 443, 40_000, 50_000]),
+            st.sampled_from(["10.0.0.3", "10.0.0.4"]),
+            st.sampled_from([22, 443, 40_000, 50_000]),
+            st.integers(0, 50),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_who_asked_is_as_a_plain_reading_says(
+    drawn: list[tuple[str, int, str, int, int, bool]],
+) -> None:
+    records = [
+        (dst, dport, src, sport, at) if back else (src, sport, dst, dport, at)
+        for src, sport, dst, dport, at, back in drawn
+    ]
+    columns = [list(map(str, column)) for column in zip(*records, strict=True)]
+    names = ("srcaddr", "srcport", "dstaddr", "dstport")
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "_time": pa.array([each[4] * 1000 for each in records], pa.int64()),
+            **dict(zip(names, columns[:4], strict=True)),
+            "protocol": ["6"] * len(records),
+            "bytes": ["1"] * len(records),
+        }
+    )
+    rows = flows(batch).to_pylist()
+    told = [(row["id.orig_h"], int(row["id.orig_p"])) for row in rows]
+    assert told == _reference(records)
+    answered = [row for row in rows if row["flow_role"] == "answer"]
+    requests = [row for row in rows if row["flow_role"] == "request" and row.get("resp_bytes")]
+    asking = [row for row in requests if row.get("orig_bytes")]
+    assert len(answered) == len(asking)
