@@ -1,5 +1,6 @@
 """What holds for every cloud format: goldens, sniffing, no row lost, nothing raised."""
 
+import fnmatch
 import gzip
 import hashlib
 import json
@@ -234,7 +235,7 @@ _JSON = st.recursive(
 @given(st.sampled_from(SAMPLES), st.data())
 @settings(max_examples=250, deadline=None)
 def test_wrong_types_anywhere_never_raise(path: Path, data: st.DataObject) -> None:
-    if path.suffix == ".csv":
+    if path.suffix in (".csv", ".log"):
         return
     record = data.draw(st.sampled_from(sample_records(path)))
     places = list(_places(record))
@@ -349,7 +350,8 @@ def _format_shapes(name: str) -> list[str]:
 def test_every_shape_is_declared() -> None:
     for path in SAMPLES:
         declared = _format_shapes(path.parts[-3])
-        assert {row["shape"] for row in read_rows(path.parts[-3], path)} <= set(declared)
+        for shape in {row["shape"] for row in read_rows(path.parts[-3], path)}:
+            assert any(fnmatch.fnmatchcase(shape, pattern) for pattern in declared), shape
 
 
 # ---- the real data sets

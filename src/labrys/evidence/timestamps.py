@@ -231,6 +231,7 @@ def _zone(text: str | None) -> int:
 
 NAMES: Final = (
     *("timestamp", "eventtime", "timegenerated", "timecreated", "systemtime", "utctime"),
+    *("messagetime",),
     *("eventtimestamp", "datetime", "time", "ts", "date", "createddatetime", "activitydatetime"),
     *("creationtime", "createdat", "created", "occurredat", "occurred", "published", "logtime"),
     *("logdate", "eventdate", "requesttime", "requestreceivedtimestamp", "receivedat", "starttime"),

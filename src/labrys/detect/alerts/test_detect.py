@@ -117,6 +117,62 @@ AMINER = {
     "LogData": {"Timestamps": [1_790_000_123.5], "LogResources": ["file:///var/log/audit"]},
     "AMiner": {"ID": "192.0.2.9"},
 }
+FALCON = {
+    "metadata": {"eventType": "EppDetectionSummaryEvent"},
+    "event": {
+        "Name": "Known Malware",
+        "SeverityName": "Critical",
+        "Technique": "User Execution",
+        "Hostname": "ws04",
+        "UserName": "ann",
+    },
+}
+FALCON_FLAT = {
+    "ExternalApiType": "Event_EppDetectionSummaryEvent",
+    "Name": "NGAV",
+    "SeverityName": "Low",
+    "Hostname": "ws05",
+}
+CARBON = {
+    "org_key": "A1",
+    "threat_id": "t",
+    "backend_timestamp": "2026-03-04T05:06:07Z",
+    "reason": "A program ran another",
+    "reason_code": "R1",
+    "severity": 6,
+    "device_name": "ws06",
+}
+WIZ = {
+    "tdrId": "d1",
+    "threatId": "t",
+    "severity": "HIGH",
+    "title": "Port probed",
+    "primaryActor": {"externalId": "203.0.113.4"},
+}
+WIZ_ISSUE = {
+    "sourceRule": {"id": "r1", "name": "Bucket open"},
+    "entitySnapshot": {"id": "e", "externalId": "bucket-1"},
+    "status": "OPEN",
+    "severity": "CRITICAL",
+}
+CANARY = {
+    "CanaryID": "c",
+    "CanaryName": "FS01",
+    "IncidentKey": "k",
+    "Description": "SSH login attempt",
+}
+TRACEBIT = {
+    "canary": {"name": "reports", "type": "AWS::S3::Bucket"},
+    "alert_id": "a",
+    "message": "Canary read",
+}
+UPWIND = {
+    "upwind_console_link": "https://x.example",
+    "severity": "HIGH",
+    "title": "Odd shell",
+    "resource": {"name": "api"},
+}
+PUSH = {"object": "PASSWORD_PHISHING", "new": {"employee": {"email": "ann@example.com"}}}
 BARE = {
     "time": 1_790_000_000,
     "name": "Web: forbidden folder asked for",
@@ -135,6 +191,15 @@ BARE = {
         (ECS, "ecs:77", "low", ["T1566"]),
         (OCSF, "ocsf:rule-1", "high", ["T1059"]),
         (AMINER, "aminer:New service in audit log", "low", []),
+        (FALCON, "crowdstrike:Known Malware", "critical", []),
+        (FALCON_FLAT, "crowdstrike:NGAV", "low", []),
+        (CARBON, "carbonblack:R1", "medium", []),
+        (WIZ, "wiz:d1", "high", []),
+        (WIZ_ISSUE, "wiz_issue:r1", "low", []),
+        (CANARY, "thinkst:SSH login attempt", "high", []),
+        (TRACEBIT, "tracebit:AWS::S3::Bucket", "high", []),
+        (UPWIND, "upwind:Odd shell", "medium", []),
+        (PUSH, "push:PASSWORD_PHISHING", "medium", []),
         (BARE, "alert:Web: forbidden folder asked for", "low", []),
     ],
 )

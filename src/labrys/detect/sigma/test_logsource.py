@@ -175,6 +175,38 @@ def test_request_targets_count_decoded_too() -> None:
     ]
 
 
+def test_processes_of_falcon_are_called_as_in_other_logs() -> None:
+    fields = bind(category("process_creation"), "falcon.processrollup2")
+    assert fields is not None
+    row = pa.table(
+        {
+            "ImageFileName": ["\\Device\\HarddiskVolume3\\Windows\\a.exe"],
+            "ParentBaseFileName": ["cmd.exe"],
+        }
+    )
+    made = [derive(fields.column(name), row) for name in ("Image", "ParentImage")]
+    assert [each.to_pylist() for each in made if each is not None] == [
+        ["C:\\Windows\\a.exe"],
+        ["\\cmd.exe"],
+    ]
+
+
+def test_flows_of_every_cloud_have_the_same_names() -> None:
+    for shape, column, word, wanted in (
+        ("aws.vpc_flow", "action", "REJECT", "denied"),
+        ("gcp.firewall", "jsonPayload.disposition", "DENIED", "denied"),
+        ("gcp.vpc_flow", "conn_state", "REJ", "denied"),
+        ("azure.flow", "decision", "denied", "denied"),
+    ):
+        fields = bind(LogSource("", "cloud", "flow"), shape)
+        assert fields is not None
+        row = pa.table({column: [word]})
+        field = fields.column("decision")
+        made = row[field] if isinstance(field, str) else derive(field, row)
+        assert made is not None
+        assert made.to_pylist() == [wanted], shape
+
+
 def test_hashes_are_read_by_their_parts() -> None:
     fields = bind(category("process_creation"), "windows.sysmon.1")
     assert fields is not None

@@ -10,6 +10,7 @@ whole, as JSON.
 import re
 from typing import Any, Final
 
+from labrys.evidence.azure_network.events import is_network
 from labrys.evidence.cloud_event import (
     Row,
     address,
@@ -47,10 +48,11 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
         record = respell(record, _DOCUMENTED)
     if "resourceId" not in record and len(_OTHERS & record.keys()) < 2:
         return None
-    if not any(name in record for name in _TIMES) or shape_of(record) is not None:
+    if not any(name in record for name in _TIMES) or is_network(record):
         return None
     category = record.get("category")
-    if isinstance(category, str) and category.startswith("kube-audit"):
+    of_kubernetes = isinstance(category, str) and category.startswith("kube-audit")
+    if of_kubernetes or shape_of(record) is not None:
         return None
     return [_row(record)]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.evidence.aws_vpc_flow import columns as aws_flow
 from labrys.evidence.csv_table.read import times
 from labrys.evidence.delimited import Batches, column_names
 from labrys.evidence.parquet.text import texts
@@ -33,7 +34,8 @@ def sniff(head: bytes, name: str) -> float:
 
 
 def read(source: Source) -> Iterator[Shaped]:
-    """Each row of `parquet.record`, every column text, nested names dotted; `_offset` in rows.
+    """Each row of `parquet.record`, or of a log that is known by its columns' names; every column
+    text, nested names dotted; `_offset` in rows.
 
     What cannot be read, a row group or the whole file, is one `unparsed` row at its first row.
     """
@@ -71,7 +73,7 @@ def _rows(source: Source, batches: Batches) -> Iterator[Shaped]:
                     left -= sum(array.nbytes for _, array in made)
                     if left < 0:
                         raise _Unreadable(row, "the table is many times larger than its file")
-                    yield SHAPE, _batch(source, batches, row, made)
+                    yield _known(_batch(source, batches, row, made))
                     row += part.num_rows
     except _BAD as error:
         raise _Unreadable(row, f"not readable as Parquet: {_said(error)}") from error
@@ -119,6 +121,13 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         end = max(begin + 1, int(np.searchsorted(total, reached, side="right")))
         yield batch.slice(begin, end - begin)
         begin = end
+
+
+def _known(batch: pa.RecordBatch) -> Shaped:
+    """The rows under the shape of a log that is kept as Parquet, where it is one."""
+    if aws_flow.is_flow(batch.schema.names):
+        return aws_flow.SHAPE, aws_flow.flows(batch)
+    return SHAPE, batch
 
 
 def _batch(

@@ -26,6 +26,8 @@ _LOOSE: Final = re.compile(  # a user name with brackets, or a request with bare
 )
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 _ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]{0,15}://([^/?#\s]{1,255})([^?#]*)", re.IGNORECASE)
+_OWN: Final = re.compile(r"[a-z]{2,8}://([^/?#\s]{1,255})(.*)", re.IGNORECASE | re.DOTALL)
+_PORT: Final = re.compile(r":\d{1,5}$", re.ASCII)
 _FORWARDED: Final = re.compile(r' "([0-9A-Fa-f:., ]{2,400})"\s*')
 _MONTHS: Final = {
     name: number
@@ -108,6 +110,19 @@ def set_target(fields: Fields, target: str) -> None:
     fields["cs-uri-stem"] = stem
     if mark:
         fields["cs-uri-query"] = query
+
+
+def set_own(fields: Fields, target: str) -> None:
+    """The same where the log of a server of ours writes whole addresses: a path and a host.
+
+    Whole addresses under `cs-uri` are what a proxy is told by.
+    """
+    if found := _OWN.match(target):
+        rest = found[2]
+        set_target(fields, rest if rest[:1] == "/" else f"/{rest}")
+        fields["cs-host"] = _PORT.sub("", found[1])
+    else:
+        set_target(fields, target)
 
 
 def time_of(stamp: str) -> int | None:

@@ -10,7 +10,7 @@ from labrys.evidence.testing import Row, check_golden
 from labrys.evidence.web_access.read import read, sniff
 
 HERE = Path(__file__).parent
-SAMPLES = ["access.log", "iis.log", "access.json"]
+SAMPLES = ["access.log", "iis.log", "access.json", "cloudfront.log", "clouds.json"]
 
 
 def rows(path: Path) -> list[Row]:
@@ -112,3 +112,17 @@ def test_columns_a_hostile_header_asks_for(tmp_path):
     many = " ".join(f"f{n}" for n in range(5000))
     path.write_text(f"#Fields: cs-method sc-status {many}\nGET 200 {many}\n" * 3)
     assert {row["shape"] for row in rows(path)} == {"unparsed"}
+
+
+def test_requests_that_clouds_log():
+    (edge,) = rows(HERE / "samples" / "cloudfront.log")
+    assert edge["cs-user-agent"] == "Mozilla/5.0 (compatible; Thing/1.0)"
+    assert edge["cs-host"] == "d111111abcdef8.cloudfront.net"
+    assert edge["_time"] == 1_772_600_767_000
+    front, flare, google, azure = rows(HERE / "samples" / "clouds.json")
+    assert (front["cs-uri"], front["_time"]) == ("/view/my/file.html?a=1", 1_772_600_767_000)
+    assert front["cs-user-agent"] == "curl 8"
+    assert (flare["c-ip"], flare["cs-uri"], flare["sc-status"]) == ("192.0.2.7", "/a?b=1", "404")
+    # A path and a host, for a whole address is what a proxy is told by.
+    assert (google["cs-uri"], google["cs-host"]) == ("/admin?x=1", "shop.example.com")
+    assert (azure["cs-uri"], azure["c-ip"]) == ("/login?a=1", "192.0.2.9")

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+from urllib.parse import unquote
 
 from labrys.evidence import timestamps
 from labrys.evidence.web_access.common import Fields, set_target
@@ -51,8 +52,11 @@ class Layout:
             for name, value in zip(self.names, values, strict=True)
         }
         agent = fields.get("cs-user-agent")
-        if self.plus_is_space and isinstance(agent, str):
-            fields["cs-user-agent"] = agent.replace("+", " ")
+        if isinstance(agent, str):
+            if self.plus_is_space:
+                fields["cs-user-agent"] = agent.replace("+", " ")
+            elif "x-edge-location" in fields:  # CloudFront writes it encoded
+                fields["cs-user-agent"] = unquote(agent)
         _complete(fields)
         day, clock = fields.get("date") or self.day, fields.get("time")
         if isinstance(day, str) and isinstance(clock, str) and day:

@@ -1,0 +1,1 @@
+"""AWS load balancer access logs."""

@@ -1,0 +1,1 @@
+"""Azure network logs: flows of network security groups and virtual networks, gateways."""

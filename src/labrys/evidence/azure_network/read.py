@@ -1,0 +1,20 @@
+"""Reads Azure flow logs (of network security groups and virtual networks) and web gateways' logs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from labrys.evidence import cloud_event
+from labrys.evidence.azure_network.events import recognise
+from labrys.evidence.records import Shaped, Source
+
+_MARKS: Final = (b'"category"', b'"flowtuples"')
+
+
+def sniff(head: bytes, name: str) -> float:
+    """How surely these first bytes are this log; the name says nothing."""
+    return cloud_event.sniff(head, recognise, _MARKS)
+
+
+def read(source: Source) -> Iterator[Shaped]:
+    """Each flow and request, a row; what else is in the file is kept under its own shape."""
+    return cloud_event.read(source, recognise)

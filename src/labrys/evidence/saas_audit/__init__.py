@@ -1,0 +1,1 @@
+"""Audit logs of software services."""
