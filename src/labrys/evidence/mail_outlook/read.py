@@ -20,7 +20,17 @@ def sniff(head: bytes, name: str) -> float:
     """Whether this is a compound file with an Outlook item's storages in its directory."""
     if not head.startswith(_MAGIC):
         return 0.0
-    return 0.95 if any(one in head for one in _NAMES) else 0.1
+    if any(one in head for one in _NAMES):
+        return 0.95
+    return 0.0 if _directory_begins(head) else 0.1
+
+
+def _directory_begins(head: bytes) -> bool:
+    """Whether the directory's first sector is there; of an item it holds one of the names."""
+    if len(head) < 512:
+        return False
+    shift, first = int.from_bytes(head[30:32], "little"), int.from_bytes(head[48:52], "little")
+    return shift in (9, 12) and (first + 2) << shift <= len(head)
 
 
 def read(source: Source) -> Iterator[Shaped]:
