@@ -102,7 +102,11 @@ def _is_login(made: Login) -> bool:
 
 def _is_last(layout: Layout, raw: bytes) -> bool:
     seconds, line, host = layout.form.unpack(raw)
-    return _YEARS[0] <= seconds < _YEARS[1] and bool(line[0]) and _is_text(line) and _is_text(host)
+    return (
+        _YEARS[0] <= seconds < _YEARS[1]
+        and line[:1].isalnum()
+        and all(_is_text(field) and not any(field.partition(b"\0")[2]) for field in (line, host))
+    )
 
 
 def _is_text(field: bytes) -> bool:

@@ -18,7 +18,6 @@ _HEAD: Final = 64 << 10
 _AT_ONCE: Final = 512
 _LINES: Final = 4096
 """Of so many terminals it is remembered who is at them."""
-_REFUSED: Final = re.compile(r"btmp(?:[-.].*)?", re.S)
 _NOBODY: Final = ("", "LOGIN")
 
 
@@ -26,8 +25,10 @@ def sniff(head: bytes, name: str) -> float:
     """Whether the records that the file begins with make sense as those of utmp or lastlog."""
     if logins(head) is not None:
         return 0.97
-    # A lastlog is mostly zeros: the name must say the rest.
-    return 0.8 if any(head) and "lastlog" in name and lastlog(head) is not None else 0.0
+    if lastlog(head) is not None:
+        return 0.9
+    # Where the first accounts never logged in, it begins with zeros.
+    return 0.8 if head and not any(head) and _named(name, "lastlog") else 0.0
 
 
 def read(source: Source) -> Iterator[Shaped]:
@@ -41,7 +42,7 @@ def read(source: Source) -> Iterator[Shaped]:
         head = stream.read(_HEAD)
         stream.seek(0)
         if (layout := logins(head)) is not None:
-            yield from _logins(records, layout, stream, refused=_is_refused(source.name))
+            yield from _logins(records, layout, stream, refused=_named(source.name, "btmp"))
         elif (layout := lastlog(head) or _later(stream, source.size)) is not None:
             yield from _lastlog(records, layout, stream)
         else:
@@ -59,8 +60,10 @@ def _later(stream: BinaryIO, size: int) -> Layout | None:
     return found
 
 
-def _is_refused(name: str) -> bool:
-    return bool(_REFUSED.fullmatch(re.split(r"[/\\]", name)[-1]))
+def _named(name: str, word: str) -> bool:
+    """Whether a source is called so, or so and a date or number."""
+    last = re.split(r"[/\\]", name)[-1].lower()
+    return last == word or last.startswith((f"{word}.", f"{word}-", f"{word}_"))
 
 
 def _logins(
