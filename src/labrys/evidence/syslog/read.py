@@ -34,7 +34,10 @@ Fields = dict[str, Any]
 
 
 def sniff(head: bytes, name: str) -> float:
-    """Sure when nearly all of the first lines have a syslog head."""
+    """Sure when nearly all of the first lines have a syslog head, likely when half of them do.
+
+    Messages of many lines, which some programs write, leave the others without one.
+    """
     text = [decode(raw) for _, raw, _ in lines(io.BytesIO(head))]
     if len(text) > 1 and not head.endswith(b"\n"):
         text.pop()
@@ -42,7 +45,9 @@ def sniff(head: bytes, name: str) -> float:
         line.lstrip("\0") for line in text if line.strip("\0 \t") and not line.startswith(_MARKS)
     ][:40]
     matching = sum(map(_is_syslog, looked_at))
-    return 0.9 if matching and matching * 5 >= len(looked_at) * 4 else 0.0
+    if not matching or matching * 2 < len(looked_at):
+        return 0.0
+    return 0.9 if matching * 5 >= len(looked_at) * 4 else 0.5
 
 
 _MARKS: Final = ("-- ", " ", "\t")

@@ -155,3 +155,9 @@ def test_real_logs_are_read_whole(tmp_path, name, shape):
     assert not [row for row in found if row["shape"] == "unparsed"]
     ours = [row for row in found if row["shape"] == shape]
     assert sum("event" in row for row in ours) > 0.95 * len(ours)
+
+
+def test_a_log_with_many_lines_of_long_messages_is_still_a_syslog():
+    head = "Mar 27 13:06:56 h app: a\n"
+    assert sniff((head * 6 + "its second line\n" * 4).encode(), "x") == 0.5
+    assert sniff((head * 4 + "its second line\n" * 6).encode(), "x") == 0

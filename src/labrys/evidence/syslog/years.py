@@ -27,7 +27,7 @@ _MONTHS: Final = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
     )
 }
-_DAY: Final = re.compile(rb"(?:<\d{1,3}>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?=\d{1,2}:\d\d:\d\d)")
+_DAY: Final = re.compile(rb"(?:<\d{1,3}>)?\*?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?=\d{1,2}:\d\d:\d\d)")
 _FULL: Final = re.compile(rb"(?:<\d{1,3}>(?:\d )?)?(\d{4}-\d\d-\d\d)[T ]\d\d:")
 _NOTE: Final = re.compile(rb"\d{4}-\d\d-\d\d")
 _IN_NAME: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)")
