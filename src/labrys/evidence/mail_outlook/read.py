@@ -6,7 +6,7 @@ from typing import Final
 from labrys.evidence.mail.read import LARGEST
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_outlook.item import message_of
-from labrys.evidence.mail_outlook.properties import Compound
+from labrys.evidence.mail_outlook.properties import Compound, Store
 from labrys.evidence.records import Records, Shaped, Source
 
 _MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -55,7 +55,7 @@ def _read(records: Records, source: Source) -> None:
     if file.stream(("__properties_version1.0",)) is None:
         records.unparsed(0, "a compound file that is no Outlook item", data[:64])
         return
-    outer, inner = message_of(file)
+    outer, inner = message_of(Store(file))
     uid = records.next_id
     add(records, outer, 0)
     for message in inner:
