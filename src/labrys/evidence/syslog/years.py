@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import BinaryIO, Final
 
+from labrys.evidence.syslog.plain import plain
 from labrys.evidence.text_lines import lines
 
 _DAY_MS: Final = 86_400_000
@@ -162,6 +163,7 @@ def _survey(stream: BinaryIO) -> _Survey:
     for offset, raw, _ in lines(stream):
         if raw[:6] == last or raw[:10] == last_full:
             continue
+        raw = plain(raw)
         if found := _DAY.match(raw):
             month, day = _MONTHS.get(found[1].decode(), 0), int(found[2])
             if not month or not 1 <= day <= 31:
