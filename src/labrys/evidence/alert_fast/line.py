@@ -4,7 +4,6 @@ Dates are month/day/year (Suricata, Snort 2), year/month/day (Snort 3) or withou
 """
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -20,20 +19,13 @@ _LINE: Final = re.compile(
     r"(?: {1,3}(?P<src>\S{1,60}) -> (?P<dest>\S{1,60}))?\s*",
     re.ASCII,
 )
-_DATE: Final = re.compile(r"(\d\d)/(\d\d)(?:/(\d{2}|\d{4}))?-\d\d:")
 _PORTS: Final = frozenset(("TCP", "UDP", "SCTP"))
 _DAY: Final = 86_400_000
 
 Fields = dict[str, str]
 
 
-def year_first(lines: Iterable[str]) -> bool:
-    """Whether dates of three numbers begin with the year, as any of them shows that can."""
-    dates = [found.groups() for line in lines if (found := _DATE.match(line))]
-    return any(int(first) > 12 for first, _, _ in dates)
-
-
-def parse(line: str, *, year_first: bool, near: int | None) -> tuple[Fields, int | None] | None:
+def parse(line: str, near: int | None) -> tuple[Fields, int | None] | None:
     """The fields of an alert and its time in epoch milliseconds; None where the line is none."""
     found = _LINE.fullmatch(line)
     if found is None:
@@ -57,7 +49,7 @@ def parse(line: str, *, year_first: bool, near: int | None) -> tuple[Fields, int
         address, port = _end(found[side] or "", found["proto"] or "")
         fields |= {f"{side}_ip": address, f"{side}_port": port}
     clock = _clock(found["clock"], found["fraction"])
-    day = _day(found["date"], year_first, near, clock) if clock is not None else None
+    day = _day(found["date"], near, clock) if clock is not None else None
     time = day + clock if day is not None and clock is not None else None
     return {name: value for name, value in fields.items() if value}, time
 
@@ -88,11 +80,12 @@ def _clock(text: str, fraction: str) -> int | None:
     return ((hour * 60 + minute) * 60 + second) * 1000 + int((fraction + "00")[:3])
 
 
-def _day(text: str, year_first: bool, near: int | None, clock: int) -> int | None:
+def _day(text: str, near: int | None, clock: int) -> int | None:
     """Midnight; a date without a year is put into the last one that is no later than `near`."""
     numbers = [int(part) for part in text.split("/")]
     if len(numbers) == 3:
-        year, month, day = numbers if year_first else (numbers[2], numbers[0], numbers[1])
+        # Snort 3 begins with the year, and is younger than 2012.
+        year, month, day = numbers if numbers[0] > 12 else (numbers[2], numbers[0], numbers[1])
         return _midnight(year if year > 99 else 2000 + year, month, day)
     if near is None:
         return None

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 
-from labrys.evidence.alert_fast.line import parse, year_first
+from labrys.evidence.alert_fast.line import parse
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines
 
@@ -16,8 +16,9 @@ def sniff(head: bytes, name: str) -> float:
     """Sure when nearly all of the first lines are alerts."""
     if b"[**]" not in head:
         return 0.0
-    seen = [line for line in _lines(head) if line.strip()][:40]
-    alerts = sum(parse(line, year_first=False, near=None) is not None for line in seen)
+    found = [decode(raw) for _, raw, _ in islice(lines(io.BytesIO(head)), 40) if raw.strip()]
+    seen = found[:-1] if len(found) > 1 and not head.endswith(b"\n") else found
+    alerts = sum(parse(line, None) is not None for line in seen)
     return 0.95 if alerts and alerts * 5 >= len(seen) * 4 else 0.0
 
 
@@ -25,12 +26,10 @@ def read(source: Source) -> Iterator[Shaped]:
     """One row for each alert, of shape `suricata.alert`; `_offset` in bytes."""
     records = Records(source)
     with source.open() as stream:
-        begins_with_year = year_first(_lines(stream.read(64 << 10)))
-        stream.seek(0)
         for offset, raw, cut in lines(stream):
             if not raw.strip():
                 continue
-            found = parse(decode(raw), year_first=begins_with_year, near=source.modified)
+            found = parse(decode(raw), source.modified)
             if found is None or cut:
                 records.unparsed(offset, "not an alert of Suricata or Snort", raw)
             else:
@@ -40,9 +39,3 @@ def read(source: Source) -> Iterator[Shaped]:
             if records.full:
                 yield from records.drain()
     yield from records.drain()
-
-
-def _lines(head: bytes) -> Iterator[str]:
-    """The whole lines of a beginning, 400 at most."""
-    found = [decode(raw) for _, raw, _ in islice(lines(io.BytesIO(head)), 400)]
-    return iter(found[:-1] if len(found) > 1 and not head.endswith(b"\n") else found)

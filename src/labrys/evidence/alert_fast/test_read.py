@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labrys.evidence.alert_fast.line import parse, year_first
+from labrys.evidence.alert_fast.line import parse
 from labrys.evidence.alert_fast.read import read, sniff
 from labrys.evidence.records import Source
 
@@ -50,29 +50,24 @@ def test_what_a_line_becomes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stamp", "first", "time"),
+    ("stamp", "time"),
     [
-        ("03/04/26-05:06:07.5", False, NEAR + 500),
-        ("26/03/04-05:06:07.5", True, NEAR + 500),
-        ("03/04-05:06:07.5", False, NEAR + 500),
-        ("12/31-00:00:00.0", False, 1_767_139_200_000),
-        ("02/29-00:00:00.0", False, 1_709_164_800_000),
-        ("02/30/2026-00:00:00.0", False, None),
-        ("02/20/2026-25:00:00.0", False, None),
+        ("03/04/26-05:06:07.5", NEAR + 500),
+        ("26/03/04-05:06:07.5", NEAR + 500),
+        ("03/04-05:06:07.5", NEAR + 500),
+        ("12/31-00:00:00.0", 1_767_139_200_000),
+        ("02/29-00:00:00.0", 1_709_164_800_000),
+        ("02/30/2026-00:00:00.0", None),
+        ("02/20/2026-25:00:00.0", None),
     ],
 )
-def test_every_way_to_write_the_time(stamp: str, first: bool, time: int | None) -> None:
-    found = parse(f"{stamp} {REST}", year_first=first, near=NEAR)
+def test_every_way_to_write_the_time(stamp: str, time: int | None) -> None:
+    found = parse(f"{stamp} {REST}", NEAR)
     assert found is not None
     fields, made = found
     assert made == time
     assert (fields["alert.signature"], fields["src_ip"]) == ("PING", "2001:db8:0:0:0:0:0:9")
     assert "src_port" not in fields
-
-
-def test_which_number_is_the_year() -> None:
-    assert year_first(["10/05/10-1", "26/03/04-05:06:07.1"])
-    assert not year_first(["03/26/10-05:06:07.1", "text"])
 
 
 def test_sniff() -> None:
