@@ -7,12 +7,14 @@ in bounded memory, and a damaged one costs itself and not its neighbours.
 
 import codecs
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import msgspec
+import orjson
 
 BLOCK: Final = 1 << 20
 LIMIT: Final = 16 << 20
@@ -34,6 +36,9 @@ class BadRecord:
     raw: bytes
 
 
+# Syntax allows any number, `orjson` none beyond 64 bits of floating point. The search is for what
+# such a number must have.
+_LONG_NUMBER: Final = re.compile(rb"[0-9][eE]\+?0*+[1-9][0-9]{2}|[0-9]{200}")
 _valid = msgspec.json.Decoder(msgspec.Raw).decode
 _SPACE: Final = re.compile(rb"[\s,\x00\x1e]*")
 _ARRAY: Final = re.compile(rb"\[[\s]*(?=[{\[\]])")
@@ -58,7 +63,8 @@ def objects(stream: BinaryIO) -> Iterator[tuple[int, bytes | BadRecord]]:
 
     An object is whole, well-formed and not nested deeper than `DEPTH` when it comes out:
     `orjson.loads` accepts it. One that only
-    bends the rules (raw control characters, NaN, broken UTF-8, lone surrogates) comes out mended;
+    bends the rules (raw control characters, NaN, numbers without bound, broken UTF-8, lone
+    surrogates) comes out mended;
     anything else is a `BadRecord`. Siblings of an envelope's array are not records and are left
     out. UTF-8 (with or without its mark) has exact offsets; in UTF-16 they count every character
     as two bytes, so they are exact up to the first character outside ASCII.
@@ -162,7 +168,9 @@ def _is_record(text: bytes) -> bool:
         _valid(text)
         if not text.isascii():
             text.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if _LONG_NUMBER.search(text) is not None:
+            orjson.loads(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, orjson.JSONDecodeError):
         return False
     return _ENVELOPE.match(text, 0, _ENVELOPE_HEAD) is None
 
@@ -330,13 +338,23 @@ def _mend(raw: bytes) -> bytes | None:
     """The same object as strict JSON when it only bends the rules; None when it breaks them."""
     text = _SURROGATE.sub(_visible, raw.decode("utf-8", "surrogateescape"))
     try:
-        value = json.loads(text, strict=False, parse_constant=str)
+        value = json.loads(
+            text, strict=False, parse_constant=str, parse_float=_finite, parse_int=_finite
+        )
         if not isinstance(value, dict):
             return None
         dumped = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return None
     return _SURROGATE.sub(_visible, dumped).encode()
+
+
+def _finite(text: str) -> int | float | str:
+    """A number, or the text of one that is too large for any reader of JSON."""
+    number = float(text)
+    if not math.isfinite(number):
+        return text
+    return number if not text.lstrip("-").isdigit() else int(text)
 
 
 def _visible(found: "re.Match[str]") -> str:

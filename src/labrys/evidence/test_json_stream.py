@@ -103,6 +103,9 @@ def test_a_damaged_record_costs_itself_only(data: bytes, expected: list[Any]) ->
         (b'{"a":NaN,"b":-Infinity}', {"a": "NaN", "b": "-Infinity"}),
         (b'{"a":"\xff\xc3\xa9"}', {"a": "\\xffé"}),
         (b'{"a":"\\ud800!"}', {"a": "\\ud800!"}),
+        (b'{"a": 1e999, "b": -1E0400}', {"a": "1e999", "b": "-1E0400"}),
+        (b'{"a": 1' + b"0" * 250 + b'e60, "b": 2}', {"a": "1" + "0" * 250 + "e60", "b": 2}),
+        (b'{"a": ' + b"9" * 400 + b"}", {"a": "9" * 400}),
     ],
 )
 def test_json_that_only_bends_the_rules_is_mended(data: bytes, expected: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labrys.evidence import text_lines
-from labrys.evidence.text_lines import decode, lines
+from labrys.evidence.text_lines import decode, lines, wide
 
 
 def read(raw, limit=1 << 20):
@@ -31,6 +31,20 @@ def test_byte_order_marks_are_not_text():
         raw = mark + "größe\r\nzwei".encode(codec)
         assert read(raw) == [(2, "größe".encode(), False), (16, b"zwei", False)]
         assert read(mark) == []
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf_16_needs_no_mark(codec):
+    raw = "größe of it\r\nzwei".encode(codec)
+    assert read(raw) == [(0, "größe of it".encode(), False), (26, b"zwei", False)]
+    assert wide(raw) == codec
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\0" * 4000, b"a\0b", b"text of one byte\n" * 9, b"a\0b\0\0\0" * 90, bytes(99)]
+)
+def test_zeros_alone_make_no_utf_16(head):
+    assert wide(head) is None
 
 
 def test_a_long_line_is_cut_and_the_next_one_whole(monkeypatch):

@@ -7,6 +7,10 @@ from typing import BinaryIO, Final
 LIMIT: Final = 1 << 20
 """The most bytes of one line that are kept."""
 _BLOCK: Final = 256 << 10
+_WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_LOOKED: Final = 1024
+_FEWEST: Final = 8
+"""Without a byte order mark, fewer letters than these are not taken for UTF-16."""
 
 Line = tuple[int, bytes, bool]
 
@@ -15,17 +19,31 @@ def lines(stream: BinaryIO, limit: int = LIMIT) -> Iterator[Line]:
     r"""Every line as (its byte offset, its bytes without `\n` or `\r\n`, whether it was cut).
 
     A line longer than `limit` bytes comes out cut there; what follows up to its end is read past,
-    never kept. A byte order mark is skipped; text that begins with one of UTF-16 comes out as
-    UTF-8, its offsets still those of the stream. NUL bytes stay, an empty line is a line, and a
+    never kept. A byte order mark is skipped; UTF-16, with one or without, comes out as UTF-8, its
+    offsets still those of the stream. NUL bytes stay, an empty line is a line, and a
     last line needs no newline.
     """
     first = stream.read(_BLOCK)
-    if first.startswith(codecs.BOM_UTF16_LE):
-        return _wide(stream, first, "utf-16-le", limit)
-    if first.startswith(codecs.BOM_UTF16_BE):
-        return _wide(stream, first, "utf-16-be", limit)
+    if (encoding := wide(first)) is not None:
+        start = len(codecs.BOM_UTF16) if first.startswith(_WIDE_MARKS) else 0
+        return _wide(stream, first[start:], start, encoding, limit)
     start = len(codecs.BOM_UTF8) if first.startswith(codecs.BOM_UTF8) else 0
     return _narrow(stream, first[start:], start, limit)
+
+
+def wide(head: bytes) -> str | None:
+    """The codec of UTF-16 text that begins so; None for any other.
+
+    Without a byte order mark, text in Latin letters is known by every second byte being zero.
+    """
+    if head.startswith(_WIDE_MARKS):
+        return "utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    head = head[:_LOOKED]
+    length = len(head) // 2
+    first, second = head[: length * 2 : 2].count(0), head[1 : length * 2 : 2].count(0)
+    if length < _FEWEST or max(first, second) * 10 < length * 7 or min(first, second):
+        return None
+    return "utf-16-le" if second > first else "utf-16-be"
 
 
 def decode(raw: bytes) -> str:
@@ -76,11 +94,10 @@ def _too_long(line: bytes, limit: int) -> bool:
     return len(line) - line.endswith(b"\r") > limit
 
 
-def _wide(stream: BinaryIO, block: bytes, encoding: str, limit: int) -> Iterator[Line]:
-    """The lines of UTF-16 text, as UTF-8."""
+def _wide(stream: BinaryIO, block: bytes, offset: int, encoding: str, limit: int) -> Iterator[Line]:
+    """The lines of UTF-16 text, as UTF-8; `block` begins at `offset`."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
-    offset, rest, skipped = 2, "", 0
-    block = block[2:]
+    rest, skipped = "", 0
     more = True
     while more:
         more = bool(block)

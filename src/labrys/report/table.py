@@ -14,6 +14,7 @@ from labrys.ocsf.attack import technique
 from labrys.report.contents import Report, Row
 from labrys.report.levels import SEVERITY
 from labrys.report.summary import verdict
+from labrys.report.unread import EXAMPLES, Unread, grouped, place
 from labrys.report.visible import visible, when
 
 if TYPE_CHECKING:
@@ -234,14 +235,28 @@ def _tail(console: "Console", report: Report, most: int | None) -> None:
         _left_out(console, report.folded.num_rows, most, "rules")
     if summary.problems:
         _heading(console, "Not read, and therefore unknown")
-        for problem in summary.problems[:most]:
-            at = f" at {problem.offset:,}" if problem.offset >= 0 else ""
-            times = f" ({problem.count:,} times)" if problem.count > 1 else ""
-            line = f"{visible(problem.source, 200)}{at}: {visible(problem.reason, 300)}{times}"
-            _say(console, line, indent=4, style="yellow")
-        _left_out(console, len(summary.problems), most, "problems")
+        _unread(console, grouped(summary.problems), most)
     for line in (*_rules(report), *(visible(text, 300) for text in summary.omitted)):
         _say(console, line, style="dim")
+
+
+def _unread(console: "Console", groups: list[Unread], most: int | None) -> None:
+    """Every reason once; all that has it where it is a few or nothing is to be cut short."""
+    for group in groups[:most]:
+        if not group.few:
+            line = f"{len(group.problems):,} × {visible(group.reason, 300)}"
+            _say(console, line, indent=4, style="yellow")
+        shown = group.problems if group.few or most is None else group.problems[:EXAMPLES]
+        for problem in shown:
+            at = f" at {problem.offset:,}" if problem.offset >= 0 else ""
+            times = f" ({problem.count:,} times)" if problem.count > 1 else ""
+            reason = f": {visible(problem.reason, 300)}" if group.few else place(problem)
+            line = f"{visible(problem.source, 200)}{at}{reason}{times}"
+            _say(console, line, indent=4 if group.few else 6, style="yellow")
+        if len(shown) < len(group.problems):
+            line = f"… and {len(group.problems) - len(shown):,} more"
+            _say(console, line, indent=6, style="dim")
+    _left_out(console, len(groups), most, "problems")
 
 
 def _left_out(console: "Console", count: int, most: int | None, what: str) -> None:

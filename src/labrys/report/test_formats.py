@@ -255,7 +255,7 @@ def test_the_table_keeps_its_width_and_obeys_nothing(report: Report, width: int)
 
 def test_the_table_says_how_much_it_leaves_out_and_where_that_is() -> None:
     report, count = common(), 53
-    problems = tuple(Problem(f"case/{number}.log", "no known format") for number in range(count))
+    problems = tuple(Problem(f"case/{number}.log", f"fault {number}") for number in range(count))
     lines = [f"rule {number}" for number in range(count)]
     folded = pa.Table.from_pylist([{"line": line, "count": 1} for line in lines], FOLDED)
     report = replace(report, folded=folded, summary=replace(report.summary, problems=problems))
@@ -267,6 +267,19 @@ def test_the_table_says_how_much_it_leaves_out_and_where_that_is() -> None:
     whole = b"".join(table.write(report, width=200, whole=True)).decode()
     assert all(f"case/{n}.log: " in whole and f"    rule {n}\n" in whole for n in range(count))
     assert "lists all" not in whole
+
+
+def test_the_table_tells_a_reason_of_many_files_once() -> None:
+    report = common()
+    problems = tuple(Problem(f"case/{n}.log", "no known format at offset 7") for n in range(53))
+    report = replace(report, summary=replace(report.summary, problems=problems))
+    made = b"".join(table.write(report, width=200)).decode()
+    assert "    53 × no known format\n      case/0.log at offset 7\n" in made
+    assert "case/2.log" in made
+    assert "case/3.log" not in made
+    assert "      … and 50 more\n" in made
+    whole = b"".join(table.write(report, width=200, whole=True)).decode()
+    assert all(f"      case/{n}.log at offset 7\n" in whole for n in range(53))
 
 
 def test_the_table_says_what_matters() -> None:

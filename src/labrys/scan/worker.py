@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 import pyarrow as pa
 
-from labrys.evidence import growth
+from labrys.evidence import growth, unread
 from labrys.evidence.growth import Known, Links, Piece
 from labrys.evidence.records import UNPARSED, Shaped, Source
 from labrys.evidence.registry import SNIFF_BYTES, Format, choose, enclosed, formats
@@ -159,7 +159,7 @@ def _read_source(state: _State, file: _File, source: Source) -> None:
         state.unread(source.name, -1, _say(error))
         return
     if chosen is None:
-        state.unread(source.name, 0, "no reader knows this format")
+        state.unread(source.name, 0, unread.why(head))
         return
     with source.open() as stream:
         in_pieces, links = growth.grows(chosen, head), Links(stream)

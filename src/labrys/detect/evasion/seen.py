@@ -52,6 +52,8 @@ PLACES: Final[Mapping[str, Place]] = {
     "windows.powershell.4104": Place("ScriptBlockText", "windows", script=True),
     "linux.sysmon.1": Place("CommandLine", "posix"),
     "linux.auditd": Place("CommandLine", "posix"),
+    "linux.shell_history": Place("CommandLine", "posix"),
+    "windows.powershell_history": Place("CommandLine", "windows"),
 }
 
 

@@ -42,6 +42,8 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
     """
     if "OperationNameValue" in record and any(name in record for name in _TIMES):
         return [_row(record)]
+    if "operation_name" in record and "event_timestamp" in record:
+        record = _from_python(record)
     if "operationName" not in record:
         if not any(name.lower() == "operationname" for name in record):
             return None
@@ -55,6 +57,24 @@ def recognise(record: dict[str, Any]) -> list[Row] | None:
     if of_kubernetes or shape_of(record) is not None:
         return None
     return [_row(record)]
+
+
+def _from_python(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as Azure's SDK for Python writes it, under the names of the schema.
+
+    What is in the claims and the properties has names of its own.
+    """
+    made: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict) and name not in ("claims", "properties", "authorization"):
+            value = {_camel(inner): each for inner, each in value.items()}
+        made[_camel(name)] = value
+    return made
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 def _row(record: dict[str, Any]) -> Row:

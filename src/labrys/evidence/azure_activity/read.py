@@ -1,4 +1,4 @@
-"""Reads Azure Activity logs: diagnostic settings, `az monitor activity-log list`, table exports."""
+"""Reads Azure Activity logs: diagnostic settings, the lists of `az` and the SDKs, table exports."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,7 +7,7 @@ from labrys.evidence import cloud_event
 from labrys.evidence.azure_activity.events import recognise
 from labrys.evidence.records import Shaped, Source
 
-_MARKS: Final = (b'"operationname"', b'"resourceid"', b'"correlationid"')
+_MARKS: Final = (b'"operationname"', b'"operation_name"', b'"resourceid"', b'"correlationid"')
 
 
 def sniff(head: bytes, name: str) -> float:

@@ -63,7 +63,7 @@ class _Parser:
                 begun = at
             count += 1
             weight += len(value) + 64
-            _keep(entry, name, value)
+            keep(entry, name, value)
 
     def _line(self) -> bytes:
         """The next line with its newline, cut to `MOST` bytes and a name."""
@@ -104,7 +104,8 @@ class _Parser:
         return name.decode(), value
 
 
-def _keep(entry: Entry, name: str, value: bytes) -> None:
+def keep(entry: Entry, name: str, value: bytes) -> None:
+    """Add a field to an entry, which may have several of one name."""
     have = entry.get(name)
     if have is None:
         entry[name] = value

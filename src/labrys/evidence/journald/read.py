@@ -1,4 +1,7 @@
-"""Reads what `journalctl` exports of a systemd journal: `-o export`, `json`, `json-seq`, pretty."""
+"""Reads a systemd journal: the `.journal` file itself, and what `journalctl` exports of it.
+
+Of the exports `-o export`, `json`, `json-seq` and `json-pretty`.
+"""
 
 import io
 import re
@@ -8,6 +11,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from labrys.evidence.auditd.join import Event, Joiner
+from labrys.evidence.journald import native
 from labrys.evidence.journald.entry import Fields, audit_record, row
 from labrys.evidence.journald.export import Damaged, Entry, entries
 from labrys.evidence.json_stream import BadRecord, objects
@@ -25,6 +29,8 @@ _USUAL: Final = frozenset(["_BOOT_ID", "_MACHINE_ID", "_HOSTNAME", "_TRANSPORT"]
 
 def sniff(head: bytes, name: str) -> float:
     """Sure when the first entry has the journal's own time or cursor."""
+    if head.startswith(native.MAGIC):
+        return 1.0
     start = head[:256].lstrip(b" \t\r\n\xef\xbb\xbf")
     if start[:1] in (b"{", b"[", b"\x1e"):
         return 0.95 if _is_json_entry(head) else 0.0
@@ -44,11 +50,7 @@ def read(source: Source) -> Iterator[Shaped]:
     """One row for each entry; those of the audit system are joined by event, as from its own log."""
     records, joiner = Records(source), Joiner()
     with source.open() as stream:
-        first = stream.read(256).lstrip(b" \t\r\n\xef\xbb\xbf")[:1]
-        stream.seek(0)
-        is_json = bool(first) and first in _JSON_FIRST
-        found = _from_json(stream) if is_json else _from_export(stream, source.size)
-        for offset, entry in found:
+        for offset, entry in _entries(stream, source.size):
             if isinstance(entry, Damaged | BadRecord):
                 records.unparsed(offset, entry.reason, entry.raw)
             else:
@@ -81,8 +83,21 @@ def _add_event(records: Records, event: Event) -> None:
     )
 
 
-def _from_export(stream: BinaryIO, size: int) -> Iterator[tuple[int, Fields | Damaged]]:
-    for offset, entry in entries(stream, size):
+def _entries(stream: BinaryIO, size: int) -> Iterator[tuple[int, Fields | Damaged | BadRecord]]:
+    head = stream.read(256)
+    stream.seek(0)
+    if head.startswith(native.MAGIC):
+        return _from_bytes(native.entries(stream, size))
+    first = head.lstrip(b" \t\r\n\xef\xbb\xbf")[:1]
+    if first and first in _JSON_FIRST:
+        return _from_json(stream)
+    return _from_bytes(entries(stream, size))
+
+
+def _from_bytes(
+    found: Iterator[tuple[int, Entry | Damaged]],
+) -> Iterator[tuple[int, Fields | Damaged]]:
+    for offset, entry in found:
         yield offset, entry if isinstance(entry, Damaged) else _texts(entry)
 
 

@@ -4,9 +4,11 @@ Its bodies and attachments become parts of the message that carries it. Only wha
 read; everything is bounded by the bytes there are, and what is cut off is read as far as it goes.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from labrys.evidence.mail.charset import codec
@@ -22,14 +24,16 @@ _MOST_PROPERTIES: Final = 20_000
 _LARGEST_RTF: Final = 512 << 10
 """Bytes of a packed body that are unpacked: that is slow, and ten times as much comes out."""
 _KINDS: Final = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
-_BODY, _CODE_PAGE, _PROPERTIES = 0x0002800C, 0x00069007, 0x00069003
+_BODY, _CODE_PAGE, _PROPERTIES, _SUBJECT = 0x0002800C, 0x00069007, 0x00069003, 0x00018004
 _NEXT, _TITLE, _DATA, _OF_ATTACHMENT = 0x00069002, 0x00018010, 0x0006800F, 0x00069005
 _FIXED: Final = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
 """Bytes of a property's value by its type, filled up to four."""
-_TEXT, _WIDE, _OBJECT, _BINARY, _SEVERAL = 0x1E, 0x1F, 0x0D, 0x102, 0x1000
+_TEXT, _WIDE, _OBJECT, _BINARY, _TIME, _SEVERAL = 0x1E, 0x1F, 0x0D, 0x102, 0x40, 0x1000
 _MESSAGE: Final = bytes.fromhex("0703020000000000c000000000000046")
 """What an attached item begins with: the interface of a message."""
 _NAMES, _CONTENT, _KIND, _ID = (0x3707, 0x3704, 0x3001), 0x3701, 0x370E, 0x3712
+_TOLD: Final = (0x0C1A, 0x0042, 0x5D01, 0x0C1F, 0x0065, 0x0E04, 0x0037, 0x1035)
+_BREAK: Final = re.compile(r"[\r\n\0]+")
 
 Properties = dict[int, tuple[int, bytes]]
 
@@ -47,6 +51,7 @@ class _Opened:
 
     page: str = "cp1252"
     plain: bytes = b""
+    subject: bytes = b""
     properties: Properties = field(default_factory=dict)
     attached: list[_Attached] = field(default_factory=list)
     problem: str = ""
@@ -78,6 +83,34 @@ def open_all(message: Message, limit: int, most: int) -> int:
     return opened
 
 
+def header(data: bytes) -> bytes:
+    """The header of the message in a stream, as far as it tells: sender, recipients, subject, time."""
+    made = _read(data)
+    said = {name: _text(made.properties, name, made.page) for name in _TOLD}
+    sender = next((said[name] for name in (0x0C1A, 0x0042) if said[name]), "")
+    address = next((said[name] for name in (0x5D01, 0x0C1F, 0x0065) if "@" in said[name]), "")
+    sender = sender.replace('"', "'").replace("\\", "")
+    lines = [
+        ("From", f'"{sender}" <{address}>' if address else f'"{sender}"' if sender else ""),
+        ("To", said[0x0E04]),
+        ("Subject", said[0x0037] or made.subject.decode(made.page, "replace")),
+        ("Message-ID", said[0x1035]),
+        ("Date", _sent(made.properties)),
+    ]
+    block = "".join(f"{name}: {_BREAK.sub(' ', text)}\n" for name, text in lines if text)
+    return block.encode("utf-8", "replace")
+
+
+def _sent(found: Properties) -> str:
+    kind, raw = found.get(0x0039, found.get(0x0E06, (0, b"")))
+    if kind != _TIME or len(raw) < 8:
+        return ""
+    seconds = int.from_bytes(raw[:8], "little") // 10_000_000 - 11_644_473_600
+    if not 0 < seconds < 4_133_980_800:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y %H:%M:%S +0000")
+
+
 def _read(data: bytes) -> _Opened:
     made = _Opened()
     at = 6  # behind the signature and a key
@@ -94,6 +127,8 @@ def _read(data: bytes) -> _Opened:
 def _attribute(made: _Opened, name: int, value: bytes) -> None:
     if name == _CODE_PAGE and len(value) >= 4:
         made.page = codec(f"cp{int.from_bytes(value[:4], 'little')}") or made.page
+    elif name == _SUBJECT:
+        made.subject = value.rstrip(b"\0")[:1000]
     elif name == _BODY:
         made.plain = value.rstrip(b"\0")
     elif name == _PROPERTIES:

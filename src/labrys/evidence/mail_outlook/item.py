@@ -4,13 +4,14 @@ The rest of labrys then reads it like any other mail. Source: MS-OXMSG, MS-OXPRO
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from itertools import islice
+from typing import Final, Protocol
 
 from labrys.evidence.mail.charset import codec
 from labrys.evidence.mail.mime import Message, Part, headers_of
 from labrys.evidence.mail_outlook import rtf
-from labrys.evidence.mail_outlook.properties import Compound, Store
 
 MOST_ATTACHMENTS: Final = 1_000
 MOST_RECIPIENTS: Final = 1_000
@@ -20,11 +21,33 @@ _BREAK: Final = re.compile(r"[\r\n\0]+")
 _EMBEDDED: Final = 5
 
 
-def message_of(
-    file: Compound, path: tuple[str, ...] = (), depth: int = 0
-) -> tuple[Message, list[Message]]:
-    """The item at a path, and the items attached to it (to any depth, each with its own)."""
-    store = Store(file, path, 32 if not path else 24)
+class Item(Protocol):
+    """An item, a recipient or an attachment: its properties by number, and what belongs to it."""
+
+    def text(self, uid: int, code_page: str = "cp1252") -> str:
+        """A property of text; "" where there is none."""
+
+    def binary(self, uid: int) -> bytes | None:
+        """A property of bytes; None where there is none."""
+
+    def number(self, uid: int) -> int | None:
+        """A property that is a number or a truth value."""
+
+    def time(self, uid: int) -> int | None:
+        """A property that is a time, as epoch milliseconds."""
+
+    def recipients(self) -> "Iterable[Item]":
+        """Whom the item is for."""
+
+    def attachments(self) -> "Iterable[Item]":
+        """What is attached to the item."""
+
+    def embedded(self) -> "Item | None":
+        """The item that this attachment is."""
+
+
+def message_of(store: Item, depth: int = 0) -> tuple[Message, list[Message]]:
+    """The message an item is, and those attached to it (to any depth, each with its own)."""
     page = codec(f"cp{store.number(0x3FFD) or 1252}") or "cp1252"
     block = _header_block(store, page)
     headers = headers_of(block)
@@ -33,18 +56,18 @@ def message_of(
         message.problem("an encrypted or signed item: not opened")
     message.parts = _bodies(store, page)
     inner: list[Message] = []
-    for number, place in enumerate(store.storages("__attach_version1.0_")):
+    for number, attached in enumerate(store.attachments()):
         if number >= MOST_ATTACHMENTS:
             message.problem(f"more than {MOST_ATTACHMENTS} attachments: the rest is not read")
             break
-        attached = store.below(place)
-        if attached.number(0x3705) == _EMBEDDED:
+        below = attached.embedded() if attached.number(0x3705) == _EMBEDDED else None
+        if below is not None:
             if depth >= _DEEPEST:
                 message.problem(f"messages nested more than {_DEEPEST} deep: not read")
                 continue
-            below, more = message_of(file, (*place, "__substg1.0_3701000D"), depth + 1)
-            inner += (below, *more)
-            content, kind = below.headers.block, "message/rfc822"
+            made, more = message_of(below, depth + 1)
+            inner += (made, *more)
+            content, kind = made.headers.block, "message/rfc822"
         else:
             content, kind = attached.binary(0x3701) or b"", attached.text(0x370E, page).lower()
         name = attached.text(0x3707, page) or attached.text(0x3704, page)
@@ -72,7 +95,7 @@ def _part(kind: str, content: bytes, name: str = "", uid: str = "", charset: str
     )
 
 
-def _bodies(store: Store, page: str) -> list[Part]:
+def _bodies(store: Item, page: str) -> list[Part]:
     """The text of an item: plain, and as HTML where there is that."""
     parts: list[Part] = []
     plain = store.text(0x1000, page)
@@ -97,7 +120,7 @@ def _utf8(html: bytes) -> str:
     return "utf-8" if b"utf-8" in html[:2048].lower() else ""
 
 
-def _header_block(store: Store, page: str) -> bytes:
+def _header_block(store: Item, page: str) -> bytes:
     """The header that came with the message, completed from what Outlook knows."""
     kept = store.text(0x007D, page)
     start = kept.find("\n") + 1 if kept.startswith("Microsoft Mail Internet Headers") else 0
@@ -109,7 +132,7 @@ def _header_block(store: Store, page: str) -> bytes:
     return (block + b"\n" if block else b"") + made
 
 
-def _known(store: Store, page: str) -> list[tuple[str, str]]:
+def _known(store: Item, page: str) -> list[tuple[str, str]]:
     """Header fields that the item's properties can tell."""
     name = store.text(0x0C1A, page) or store.text(0x0042, page)
     address = store.text(0x5D01, page) or store.text(0x5D02, page)
@@ -117,8 +140,7 @@ def _known(store: Store, page: str) -> list[tuple[str, str]]:
         address = other
     made = [("From", _mailbox(name, address))] if name or address else []
     told: dict[str, list[str]] = {}
-    for place in store.storages("__recip_version1.0_")[:MOST_RECIPIENTS]:
-        one = store.below(place)
+    for one in islice(store.recipients(), MOST_RECIPIENTS):
         kind = _KINDS.get((one.number(0x0C15) or 1) & 0xF, "To")
         mailbox = one.text(0x39FE, page)
         if not mailbox and "@" in (other := one.text(0x3003, page)):

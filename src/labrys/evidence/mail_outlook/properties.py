@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 import olefile
@@ -39,13 +40,9 @@ class Compound:
 class Store:
     """One storage of a compound file: an item, a recipient or an attachment."""
 
-    def __init__(self, file: "Compound", path: tuple[str, ...], header: int) -> None:
+    def __init__(self, file: "Compound", path: tuple[str, ...] = (), header: int = 32) -> None:
         self._file, self._path = file, path
         self._fixed = self._read_fixed(header)
-
-    def below(self, path: tuple[str, ...]) -> "Store":
-        """A recipient or an attachment of this item."""
-        return Store(self._file, path, 8)
 
     def text(self, uid: int, code_page: str = "cp1252") -> str:
         """A property of text; "" where there is none."""
@@ -72,8 +69,22 @@ class Store:
         made = int.from_bytes(value, "little") // 10_000 - _FILETIME_EPOCH
         return made if 0 < made < 4_133_980_800_000 else None
 
-    def storages(self, prefix: str) -> list[tuple[str, ...]]:
-        """The storages in this one whose names begin so, in order."""
+    def recipients(self) -> "Iterator[Store]":
+        """Whom the item is for."""
+        return map(self._below, self._storages("__recip_version1.0_"))
+
+    def attachments(self) -> "Iterator[Store]":
+        """What is attached to the item."""
+        return map(self._below, self._storages("__attach_version1.0_"))
+
+    def embedded(self) -> "Store":
+        """The item that this attachment is."""
+        return Store(self._file, (*self._path, "__substg1.0_3701000D"), 24)
+
+    def _below(self, path: tuple[str, ...]) -> "Store":
+        return Store(self._file, path, 8)
+
+    def _storages(self, prefix: str) -> list[tuple[str, ...]]:
         names = self._file.below.get(self._path, ())
         return [(*self._path, name) for name in names if name.lower().startswith(prefix)]
 

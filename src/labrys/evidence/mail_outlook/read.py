@@ -6,7 +6,7 @@ from typing import Final
 from labrys.evidence.mail.read import LARGEST
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_outlook.item import message_of
-from labrys.evidence.mail_outlook.properties import Compound
+from labrys.evidence.mail_outlook.properties import Compound, Store
 from labrys.evidence.records import Records, Shaped, Source
 
 _MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -20,7 +20,17 @@ def sniff(head: bytes, name: str) -> float:
     """Whether this is a compound file with an Outlook item's storages in its directory."""
     if not head.startswith(_MAGIC):
         return 0.0
-    return 0.95 if any(one in head for one in _NAMES) else 0.1
+    if any(one in head for one in _NAMES):
+        return 0.95
+    return 0.0 if _directory_begins(head) else 0.1
+
+
+def _directory_begins(head: bytes) -> bool:
+    """Whether the directory's first sector is there; of an item it holds one of the names."""
+    if len(head) < 512:
+        return False
+    shift, first = int.from_bytes(head[30:32], "little"), int.from_bytes(head[48:52], "little")
+    return shift in (9, 12) and (first + 2) << shift <= len(head)
 
 
 def read(source: Source) -> Iterator[Shaped]:
@@ -45,7 +55,7 @@ def _read(records: Records, source: Source) -> None:
     if file.stream(("__properties_version1.0",)) is None:
         records.unparsed(0, "a compound file that is no Outlook item", data[:64])
         return
-    outer, inner = message_of(file)
+    outer, inner = message_of(Store(file))
     uid = records.next_id
     add(records, outer, 0)
     for message in inner:

@@ -22,6 +22,9 @@ _CLASSIC: Final = _form(
     rf"{_PRIORITY}({_MONTH} {{1,2}}\d{{1,2}} (?:\d{{4}} )?{_CLOCK}(?: \d{{4}}(?= ))?)"
     rf" (\S++) ?{_TAG}"
 )
+_HOSTLESS: Final = _form(
+    rf"{_PRIORITY}\*?({_MONTH} {{1,2}}\d{{1,2}} (?:\d{{4}} )?{_CLOCK}(?: [A-Z]{{3,4}})?): (.*)"
+)
 _MODERN: Final = _form(rf"{_PRIORITY}({_ISO}) (\S++) ?{_TAG}")
 _OPENWRT: Final = _form(
     rf"{_PRIORITY}\w{{3}} ({_MONTH} {{1,2}}\d{{1,2}} {_CLOCK} \d{{4}}) ([a-z]+\d?\.[a-z]+ {_TAG})"
@@ -70,6 +73,8 @@ def parse(line: str) -> Header | None:
         return _header(found, " " not in stamp[7:])
     if found := _MODERN.match(line):
         return _header(found, False)
+    if found := _HOSTLESS.match(line):
+        return _hostless(found)
     if found := _OPENWRT.match(line):
         _, stamp, rest, *_ = found.groups()
         return _worded(Header(stamp, True, None, None, None, rest))
@@ -88,9 +93,28 @@ def _header(found: "re.Match[str]", yearless: bool) -> Header:
         if (again := _TAGGED.fullmatch(rest)) and again[1]:
             program, pid, message = again.groups()
             return header._replace(host=None, program=program, pid=pid, message=message)
+    if program is None and message.startswith(": %"):  # as firewalls write it
+        program, pid, message = _tagged(message[2:])
+        return header._replace(program=program, pid=pid, message=message)
     if program is None or message.startswith("[ID "):
         return _worded(header)
     return header
+
+
+def _hostless(found: "re.Match[str]") -> Header:
+    """`Mar  1 18:46:11: %SYS-5-CONFIG_I: …` of network devices: no host, the time ends in a colon."""
+    priority, stamp, rest = found.groups()
+    facility, severity = _priority(priority) if priority else (None, None)
+    program, pid, message = _tagged(rest)
+    stamp = stamp.rstrip(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    has_year = " " in stamp[7:]
+    return Header(stamp, has_year, None, program, pid, message, facility, severity)
+
+
+def _tagged(text: str) -> tuple[str | None, str | None, str]:
+    """Program, process and message."""
+    found = _TAGGED.fullmatch(text)
+    return (found[1], found[2], found[3]) if found else (None, None, text)
 
 
 def _worded(header: Header) -> Header:

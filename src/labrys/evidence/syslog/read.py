@@ -11,6 +11,7 @@ from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.join import Event, Joiner, whole_events
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.syslog.header import Header, parse
+from labrys.evidence.syslog.plain import plain
 from labrys.evidence.syslog.years import Years, find_years
 from labrys.evidence.text_lines import decode, lines
 from labrys.evidence.web_access import common as web
@@ -34,15 +35,20 @@ Fields = dict[str, Any]
 
 
 def sniff(head: bytes, name: str) -> float:
-    """Sure when nearly all of the first lines have a syslog head."""
-    text = [decode(raw) for _, raw, _ in lines(io.BytesIO(head))]
+    """Sure when nearly all of the first lines have a syslog head, likely when half of them do.
+
+    Messages of many lines, which some programs write, leave the others without one.
+    """
+    text = [decode(plain(raw)) for _, raw, _ in lines(io.BytesIO(head))]
     if len(text) > 1 and not head.endswith(b"\n"):
         text.pop()
     looked_at = [
         line.lstrip("\0") for line in text if line.strip("\0 \t") and not line.startswith(_MARKS)
     ][:40]
     matching = sum(map(_is_syslog, looked_at))
-    return 0.9 if matching and matching * 5 >= len(looked_at) * 4 else 0.0
+    if not matching or matching * 2 < len(looked_at):
+        return 0.0
+    return 0.9 if matching * 5 >= len(looked_at) * 4 else 0.5
 
 
 _MARKS: Final = ("-- ", " ", "\t")
@@ -90,7 +96,7 @@ class _Reader:
 
     def line(self, offset: int, raw: bytes, cut: bool) -> None:
         """Read one line."""
-        text = decode(raw)
+        text = decode(plain(raw))
         if text[:1] == "\0":  # what a crash leaves of a block that was never written
             text = text.lstrip("\0")
         header = parse(text)

@@ -29,6 +29,24 @@ def said(line):
             ("Mar 27 2023 13:06:56", "fw", "%ASA-6-302013", None, "Built", None, None),
         ),
         (
+            "Mar 27 2023 13:06:56 fw : %ASA-6-302013: Built",
+            ("Mar 27 2023 13:06:56", "fw", "%ASA-6-302013", None, "Built", None, None),
+        ),
+        (
+            "<189>*Mar 27 13:06:56.123 UTC: %SYS-5-CONFIG_I: Configured from console",
+            (
+                *("Mar 27 13:06:56.123", None, "%SYS-5-CONFIG_I", None),
+                *("Configured from console", "local7", "notice"),
+            ),
+        ),
+        (
+            "Mar 27 13:06:56: --- last message repeated 3 times ---",
+            (
+                *("Mar 27 13:06:56", None, None, None),
+                *("--- last message repeated 3 times ---", None, None),
+            ),
+        ),
+        (
             "Mar 27 13:06:56 2023 h a: b",
             ("Mar 27 13:06:56 2023", "h", "a", None, "b", None, None),
         ),

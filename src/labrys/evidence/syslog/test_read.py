@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labrys.evidence import testing
+from labrys.evidence.syslog.plain import plain
 from labrys.evidence.syslog.read import read, sniff
 from labrys.evidence.testing import Row, check_golden, source
 
@@ -140,3 +141,30 @@ def test_real_logs_are_read_whole(tmp_path, name, shape):
     assert not [row for row in found if row["shape"] == "unparsed"]
     ours = [row for row in found if row["shape"] == shape]
     assert sum("event" in row for row in ours) > 0.95 * len(ours)
+
+
+def test_a_log_with_many_lines_of_long_messages_is_still_a_syslog():
+    head = "Mar 27 13:06:56 h app: a\n"
+    assert sniff((head * 6 + "its second line\n" * 4).encode(), "x") == 0.5
+    assert sniff((head * 4 + "its second line\n" * 6).encode(), "x") == 0
+
+
+@pytest.mark.parametrize(
+    "month", ["août", "Aug", "ago", "aug.", "авг", "sie", "\x1b[0m\x1b[32mAug", "AOÛT"]
+)
+def test_months_of_other_languages_and_colours(month, tmp_path):
+    path = tmp_path / "journal.txt"
+    path.write_text(f"{month} 19 11:08:37 h sshd[1]: Accepted password for a from 192.0.2.1 port 1 ssh2\n" * 2)  # fmt: skip
+    assert sniff(path.read_bytes(), "x") == 0.9
+    first, second = rows(path)
+    assert first["_time"] == 1_692_443_317_000
+    assert (first["shape"], first["user"], second["_offset"]) == (
+        "linux.sshd",
+        "a",
+        path.stat().st_size // 2,
+    )
+
+
+def test_a_word_that_is_no_month_stays():
+    for line in (b"mars 2020 was cold", b"out 12 of 13", b"", b"set", b"h\xc3", b"\x1b[0m"):
+        assert plain(line) == (b"" if line == b"\x1b[0m" else line)

@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import BinaryIO, Final
 
+from labrys.evidence.syslog.plain import plain
 from labrys.evidence.text_lines import lines
 
 _DAY_MS: Final = 86_400_000
@@ -27,7 +28,7 @@ _MONTHS: Final = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
     )
 }
-_DAY: Final = re.compile(rb"(?:<\d{1,3}>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?=\d{1,2}:\d\d:\d\d)")
+_DAY: Final = re.compile(rb"(?:<\d{1,3}>)?\*?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (?=\d{1,2}:\d\d:\d\d)")
 _FULL: Final = re.compile(rb"(?:<\d{1,3}>(?:\d )?)?(\d{4}-\d\d-\d\d)[T ]\d\d:")
 _NOTE: Final = re.compile(rb"\d{4}-\d\d-\d\d")
 _IN_NAME: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)")
@@ -162,6 +163,7 @@ def _survey(stream: BinaryIO) -> _Survey:
     for offset, raw, _ in lines(stream):
         if raw[:6] == last or raw[:10] == last_full:
             continue
+        raw = plain(raw)
         if found := _DAY.match(raw):
             month, day = _MONTHS.get(found[1].decode(), 0), int(found[2])
             if not month or not 1 <= day <= 31:

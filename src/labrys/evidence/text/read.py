@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from labrys.evidence.records import Records, Shaped, Source
-from labrys.evidence.text_lines import decode, lines
+from labrys.evidence.text_lines import decode, lines, wide
 from labrys.evidence.timestamps import parse
 
 SHAPE: Final = "text.line"
 _CONTROL: Final = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _HIGH: Final = bytes(range(0x80, 0x100))
-_WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST_CONTROL: Final = 0.02
 _MOST_HIGH: Final = 0.7  # as in Japanese or Cyrillic text of before UTF-8
 
@@ -36,7 +35,7 @@ def sniff(head: bytes, name: str) -> float:
     """A little for anything that is text at all, so that every other reader goes before."""
     if not head:
         return 0.0
-    if head.startswith(_WIDE):
+    if wide(head) is not None:
         return 0.01
     if b"\x00" in head:
         return 0.0

@@ -7,6 +7,7 @@ only ever names: everything is unpacked to files of our own naming in one scratc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,11 +39,12 @@ _FOREIGN: Final = {
     b"Rar!\x1a\x07": "a RAR archive",
     b"MSCF\x00\x00\x00\x00": "a Windows cabinet",
     b"\x1f\x9d": "a compress (.Z) file",
-    b"!BDN": "an Outlook mailbox (.pst, .ost)",
 }
-_ADVICE: Final = {
-    "an Outlook mailbox (.pst, .ost)": "export it to mbox (`readpst -o DIR FILE`) and scan that",
-}
+_MAILBOX: Final = b"!BDN"
+_NO_READER: Final = (
+    "is an Outlook mailbox (.pst, .ost): install labrys[pst], or export it to mbox "
+    "(`readpst -o DIR FILE`) and scan that"
+)
 _UNPACK: Final = "unpack it and scan what was in it"
 _EXTENSIONS: Final = {
     "gzip": {".gz": "", ".tgz": ".tar", ".gzip": ""},
@@ -104,10 +106,14 @@ def _open(item: _Item, spool: Path, account: Account, depth: int) -> Iterator[So
     is_evidence = False
     try:
         with item.path.open("rb") as file:
-            kind = _kind(file.read(_HEAD))
+            head = file.read(_HEAD)
+            kind = _kind(head)
             if kind in _FOREIGN.values():
-                advice = _ADVICE.get(str(kind), _UNPACK)
-                yield Problem(item.name, 0, f"is {kind}: {advice}")
+                yield Problem(item.name, 0, f"is {kind}: {_UNPACK}")
+                return
+            if head.startswith(_MAILBOX) and find_spec("pypff") is None:
+                # Said here and not by the reader, so that the next scan tries again.
+                yield Problem(item.name, 0, _NO_READER)
                 return
             file.seek(0)
             try:

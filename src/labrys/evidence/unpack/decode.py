@@ -19,7 +19,7 @@ else:
 
 _IN: Final = 64 << 10  # read ahead, so it hides some of how dense a bomb is
 _OUT: Final = 128 << 10  # a damaged block loses at most this much of what came before it
-_ERRORS: Final = (
+ERRORS: Final = (
     zlib.error, OSError, lzma.LZMAError, zstd.ZstdError, EOFError, ValueError,
     RuntimeError,  # of LZ4
 )  # fmt: skip
@@ -212,7 +212,7 @@ def decoded(decoder: Decoder, feed: Feed) -> Iterator[Chunk]:
         ended = decoder.needs_input and not data
         try:
             made = decoder.decompress(data, size)
-        except _ERRORS as error:
+        except ERRORS as error:
             raise Broken(_reason(error)) from error
         if made:
             yield Chunk(made, feed.at)

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labrys.evidence.records import Source
-from labrys.evidence.unpack import Limits, Problem, discard, open_sources
+from labrys.evidence.unpack import Limits, Problem, archive, discard, open_sources
 from labrys.evidence.unpack.limits import Account, Chunk
 from labrys.evidence.unpack.spool import keep
 
@@ -432,8 +432,14 @@ def test_foreign_archives_are_said_to_be_unread() -> None:
         {},
         {"in": "is a RAR archive: unpack it and scan what was in it"},
     )
-    said = opened(b"!BDN" + bytes(600))[1]["in"]
-    assert said.startswith("is an Outlook mailbox (.pst, .ost): export it to mbox")
+
+
+def test_an_outlook_mailbox_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = b"!BDN" + bytes(600)
+    monkeypatch.setattr(archive, "find_spec", lambda _: None)
+    assert opened(mailbox)[1]["in"].startswith("is an Outlook mailbox (.pst, .ost): install")
+    monkeypatch.setattr(archive, "find_spec", lambda _: object())
+    assert opened(mailbox) == ({"in": mailbox}, {})
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(

@@ -1,0 +1,71 @@
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labrys.evidence.mail_tnef.read import read, sniff
+from labrys.evidence.mail_tnef.samples import make
+from labrys.evidence.records import Source
+from labrys.evidence.registry import choose
+
+HERE = Path(__file__).parent
+SAMPLE = HERE / "samples" / "winmail.dat"
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    data = path.read_bytes()
+    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
+    return [
+        {"shape": shape} | {key: one for key, one in row.items() if one is not None}
+        for shape, batch in read(source)
+        for row in batch.to_pylist()
+    ]
+
+
+def test_the_sample_reads_as_its_golden_output() -> None:
+    assert SAMPLE.read_bytes() == make.sample()
+    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
+    golden = HERE / "golden" / "winmail.dat.ndjson"
+    if os.environ.get("LABRYS_WRITE_GOLDEN"):
+        golden.write_text(found, "utf-8")
+    assert found == golden.read_text("utf-8")
+    chosen = choose(SAMPLE.read_bytes(), "unnamed")
+    assert chosen is not None
+    assert chosen.id == "mail_tnef"
+
+
+def test_the_message_says_who_sent_it_when() -> None:
+    (mail,) = [row for row in rows(SAMPLE) if row["shape"] == "mail.message"]
+    assert (mail["from_address"], mail["to"]) == ("ann@firm.example", "bob@corp.example")
+    assert (mail["subject"], mail["_time"]) == ("An invoice", 1_772_600_767_000)
+    names = {row.get("name") for row in rows(SAMPLE) if row["shape"] == "mail.attachment"}
+    assert "invoice.exe" in names
+    links = [row for row in rows(SAMPLE) if row["shape"] == "mail.link"]
+    assert any("shop.example" in str(row) for row in links)
+
+
+def test_it_leaves_others_alone() -> None:
+    for head in (b"", b"\x78\x9f", b"\x78\x9f\x3e\x22\0\0\x09", b"x\x9cdeflated"):
+        assert sniff(head, "winmail.dat") == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.binary(min_size=1, max_size=6)), max_size=6),
+    st.integers(0, 900),
+)
+def test_no_damage_stops_it(changes: list[tuple[int, bytes]], cut: int) -> None:
+    raw = bytearray(make.sample())
+    for at, new in changes:
+        raw[at % len(raw) : at % len(raw) + len(new)] = new
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "some"
+        path.write_bytes(bytes(raw[: len(raw) - cut % len(raw)]))
+        found = rows(path)
+        assert found == rows(path)
+        assert [row["shape"] for row in found].count("mail.message") >= 1
