@@ -54,7 +54,9 @@ def thin(
     dropped: Flags = (labels >= 0) & none[labels]
     serious = nodes.severity[deeds] >= Severity.HIGH
     single = different(group[serious], nodes.rule[deeds[serious]], size) == 1
-    alike = watched & (worst == Severity.HIGH) & ((strength < ENOUGH) | (single & (strength < _FEW)))
+    alike = (
+        watched & (worst == Severity.HIGH) & ((strength < ENOUGH) | (single & (strength < _FEW)))
+    )
     telling = _foremost(nodes, known, labels, deeds[alike[group] & ~weak])
     rule = nodes.rule[telling]
     return dropped, one_after_another(nodes, telling, rule, np.full(len(rule), SAME_RULE))
