@@ -50,10 +50,12 @@ def returning(
     """Links between the groups of `labels` (-1: none) that are one intrusion gone on later.
 
     `place` of each node as in `rarity`; `carrying` are the nodes that groups grow from. What fires
-    at one place only says as much on its second day there as on its first.
+    at one place only, and never before much was done there, says as much on its second day.
     """
-    telling = carrying & nodes.timed & (labels >= 0) & (nodes.severity >= Severity.MEDIUM)
-    telling &= known.fresh | (known.places == 1)
+    able = carrying & nodes.timed & (labels >= 0) & (nodes.severity >= Severity.MEDIUM)
+    telling = able & known.fresh
+    much = _weight(nodes, columns, labels, telling).much
+    telling |= able & _since(nodes, known, place, telling & much[labels])
     weight = _weight(nodes, columns, labels, telling)
     sure = telling & known.fresh & weight.sure[labels]
     owner, identity = _places(nodes, columns, place, sure)
@@ -66,6 +68,17 @@ def returning(
             _one_after_another(nodes, labels, at, place[at], weight.much[labels[at]], _LONGER),
         ]
     )
+
+
+def _since(nodes: Nodes, known: Habits, place: Ints, much: Flags) -> Flags:
+    """Nodes of rules that fire at one place only, and first after the first of `much` there."""
+    late = np.iinfo(np.int64).max
+    first = np.full(int(nodes.rule.max(initial=0)) + 1, late)
+    np.minimum.at(first, nodes.rule[nodes.timed], nodes.start[nodes.timed])
+    begun = np.full(int(place.max(initial=0)) + 2, late)  # the last is for no place
+    np.minimum.at(begun, place[much], nodes.start[much])
+    made: Flags = (known.places == 1) & (first[nodes.rule] >= begun[place])
+    return made
 
 
 def _weight(nodes: Nodes, columns: Columns, labels: Ints, telling: Flags) -> _Weight:
