@@ -1,11 +1,15 @@
-"""Triage of a million findings: CPU and memory of the whole process, findings included.
+"""Triage of a million findings, and what millions of records show hosts to be: CPU and memory.
 
 A made-up estate of 400 hosts over two weeks: 160 rules, a few of which make up most of what is
 found, one in eight of medium severity; processes, users and addresses on each finding; ten
 intrusions in it. All of them are made by `labrys.triage.testing`, and each must be an incident
 among the worst.
+
+The records are logons, logons with another account, tickets and connections of 2,000 hosts, in a
+case of their own; that asks which hosts are controllers, servers and administrators' workstations.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 from bench.data import workspace
@@ -15,6 +19,10 @@ from bench.table import LABRYS, Row
 _MILLION: Final = 1_000_000
 _INTRUSIONS: Final = 10
 _CHUNK: Final = 50_000
+_RECORDS: Final = 500_000
+"""So many are written at a time, as a scan does."""
+_ESTATE: Final = 2000
+_ROLES: Final = {"domain controller": 2, "server": 20, "workstation of an administrator": 5}
 
 
 def run(*, quick: bool) -> list[Row]:
@@ -31,6 +39,7 @@ def run(*, quick: bool) -> list[Row]:
             f"{_INTRUSIONS} intrusions are the {_INTRUSIONS} worst incidents"
         )
         return [
+            _roles(folder / "case", 5 * count),
             Row(
                 f"{count:,} findings",
                 LABRYS,
@@ -42,11 +51,121 @@ def run(*, quick: bool) -> list[Row]:
                 if found["intrusions"] == _INTRUSIONS
                 else f"no ({found['intrusions']})",
                 note=note,
-            )
+            ),
         ]
 
 
+def _roles(case: Path, count: int) -> Row:
+    written = child("triage_million.write", case=case, count=count)[1]
+    base, _ = child("triage_million.opened", case=case)
+    cost, found = child("triage_million.asked", case=case)
+    return Row(
+        f"roles in {written:,} records",
+        LABRYS,
+        cpu=cost.cpu - base.cpu,
+        events=written,
+        peak=cost.peak,
+        tree=cost.tree,
+        equal="yes" if found == _ROLES else f"no ({found})",
+        note=f"CPU without opening the case ({base.cpu:.1f} s); equal: {_ROLES} as made",
+    )
+
+
 # What follows runs in processes of its own.
+
+
+def write(case: str, count: int) -> int:
+    """Write a case of so many records; how many there are."""
+    import numpy as np
+
+    from labrys.lake.case import Case
+
+    random = np.random.default_rng(5)
+    written = 0
+    with Case.open(case) as made:
+        while written < count:
+            tables = _records(random, written, min(_RECORDS, count - written))
+            made.commit(tables)
+            written += sum(int(table.num_rows) for table in tables.values())
+    return written
+
+
+def _records(random: Any, begin: int, size: int) -> dict[str, Any]:
+    """Desks (from 30) log on to servers (10 to 29) and ask controllers (0, 1) for tickets;
+    administrators (30 to 34) go to many hosts, everybody else to one."""
+    import numpy as np
+    import pyarrow as pa
+
+    from labrys.triage.testing import DAY, START
+
+    part = size // 5
+    names = np.array([f"HOST{number:04}.corp.example" for number in range(_ESTATE)])
+    addresses = np.array([f"10.7.{number // 250}.{number % 250 + 1}" for number in range(_ESTATE)])
+
+    def table(name: str, host: Any, **columns: Any) -> Any:
+        rows = len(host)
+        return pa.table(
+            {
+                "_id": [f"{name}-{begin + at}" for at in range(rows)],
+                "_time": START + random.integers(0, 14 * DAY, rows),
+                "_source": [f"{name}.evtx"] * rows,
+                "_offset": np.arange(begin, begin + rows),
+                "_host": names[host],
+                **columns,
+            }
+        )
+
+    desk = random.integers(30, _ESTATE, part)
+    went = np.where(desk < 35, random.integers(10, 30, part), 10 + desk % 20)
+    own = [f"user{number}" for number in desk.tolist()]
+    server = random.integers(10, 30, 2 * part)
+    caller = random.integers(30, _ESTATE, 2 * part)
+    return {
+        "windows.security.4624": table(
+            "logon", server, TargetUserName=["someone"] * len(server), IpAddress=addresses[caller]
+        ),
+        "windows.security.4648": table(
+            "other",
+            desk,
+            SubjectUserName=own,
+            TargetUserName=[f"adm-{name}" for name in own],
+            TargetServerName=names[went],
+        ),
+        "windows.security.4769": table(
+            "ticket", random.integers(0, 2, part), ServiceName=["krbtgt"] * part
+        ),
+        "zeek.conn": table(
+            "conn",
+            desk,
+            **{
+                "id.orig_h": addresses[desk],
+                "id.resp_h": ["198.51.100.7"] * part,
+                "id.resp_p": [443] * part,
+            },
+        ),
+    }
+
+
+def opened(case: str) -> int:
+    """Only open the case and ask nothing of weight."""
+    from labrys.lake.case import Case
+    from labrys.lake.engine import connect
+
+    with Case.open(case, create=False, write=False) as made:
+        engine = connect(made)
+        rows = engine.sql("SELECT 1 AS one").read_all().num_rows
+        engine.close()
+    return rows
+
+
+def asked(case: str) -> dict[str, int]:
+    """How many hosts have each role; full names count."""
+    from labrys.lake.case import Case
+    from labrys.triage.roles import roles
+
+    with Case.open(case, create=False, write=False) as made:
+        found = [role for name, role in roles(made).items() if "." in name]
+    return {role: found.count(role) for role in _ROLES}
 
 
 def make(path: str, count: int) -> int:

@@ -15,6 +15,7 @@ from labrys.ocsf.schema import Severity
 from labrys.triage.arrays import Flags, Ints
 from labrys.triage.habits import Habits, one_after_another
 from labrys.triage.links import SAME_RULE, Links
+from labrys.triage.marks import different
 from labrys.triage.nodes import HOUR, Nodes
 from labrys.triage.rarity import USUAL, Rarity
 
@@ -22,6 +23,8 @@ ENOUGH: Final = 1.75
 """As much as two medium deeds, neither of which is ever seen on other days (1 each), or nearly."""
 _WEAK: Final = 0.5
 """A weak finding that is unusual there counts so much of a medium one."""
+_FEW: Final = 3.0
+"""Of groups with one serious rule and less than this: the same rule again is the same again."""
 _LASTING: Final = 12
 """What was news when it began and goes on for so many hours is enough by itself."""
 _SECOND: Final = 1000
@@ -49,7 +52,11 @@ def thin(
     total = strength + np.bincount(group, np.where(weak, _WEAK * news, 0), size)
     none = watched & (worst == Severity.MEDIUM) & (total < ENOUGH)
     dropped: Flags = (labels >= 0) & none[labels]
-    alike = watched & (worst == Severity.HIGH) & (strength < ENOUGH)
+    serious = nodes.severity[deeds] >= Severity.HIGH
+    single = different(group[serious], nodes.rule[deeds[serious]], size) == 1
+    alike = (
+        watched & (worst == Severity.HIGH) & ((strength < ENOUGH) | (single & (strength < _FEW)))
+    )
     telling = _foremost(nodes, known, labels, deeds[alike[group] & ~weak])
     rule = nodes.rule[telling]
     return dropped, one_after_another(nodes, telling, rule, np.full(len(rule), SAME_RULE))

@@ -19,6 +19,9 @@ _CONSEQUENCES: Final = ("lateral-movement", "exfiltration", "impact")
 def title(story: Story) -> str:
     """The incident in one line: what, after what, then what, where, by whom."""
     worst = _telling(story)[0]
+    if story.habits and len(story.hits) > 1:
+        rules = sum(hit.severity >= Severity.MEDIUM for hit in story.hits)
+        return f"Everyday here: findings of {rules} rules that would be serious elsewhere{_where(story)}"
     unusual = sum(hit.bits > 0 for hit in story.hits)
     if story.lifted and unusual:
         length = duration(max(story.finish - story.start, 1000))
@@ -34,7 +37,9 @@ def summary(story: Story) -> str:
     """Two to four sentences: when and where, who, which phases, and what weighs most."""
     sentences = [f"{_span(story)}{_amount(story)}{_place(story)}."]
     phases = in_order(tactics(story))
-    if phases:
+    if story.habits:
+        sentences.append("Nothing ties them but that each comes on many days.")
+    elif phases:
         names = _listed([tactic_name(phase) for phase in phases])
         it = "It fits" if story.end - story.begin == 1 else "They fit"
         noun = "phase" if len(phases) == 1 else "phases"
@@ -113,7 +118,7 @@ def _amount(story: Story) -> str:
     if count == 1:
         return "one finding stands alone" if story.start != NO_TIME else "One finding stands alone"
     of = "one rule" if rules == 1 else f"{rules} rules"
-    return f"{count:,} findings of {of} belong together"
+    return f"{count:,} findings of {of} {'are listed' if story.habits else 'belong together'}"
 
 
 def _telling(story: Story) -> list[Hits]:

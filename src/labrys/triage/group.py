@@ -20,14 +20,14 @@ from labrys.triage.attach import attach, chain, leaf_window, timeless
 from labrys.triage.breadth import breadth
 from labrys.triage.columns import Columns
 from labrys.triage.habits import Habits, habits, kept_together, one_after_another
-from labrys.triage.links import AGAIN, Links, components, naming, together
+from labrys.triage.links import AGAIN, BACK, Links, components, naming, together
 from labrys.triage.marks import marked
 from labrys.triage.nodes import LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
 from labrys.triage.returning import returning
 from labrys.triage.said import Said
-from labrys.triage.ties import STRONG, Keys, chronic, clock, keys
-from labrys.triage.unusual import Unusual, beside_serious, unusual
+from labrys.triage.ties import HOST, STRONG, TIES, Keys, chronic, clock, keys
+from labrys.triage.unusual import Unusual, beside_serious, nearest, unusual
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,10 @@ def group(nodes: Nodes, columns: Columns, people: Said) -> Groups:
     also = odd.member.copy()
     also[found[-1].node] = joined[found[-1].node] = True
     lifted, links = breadth(nodes, columns, ~joined & ~case.noisy & ~known.everyday)
-    found.append(links)
+    near = nearest(
+        nodes, case.rare, lifted, case.core, np.full(len(lifted), TIES[HOST].window), BACK
+    )
+    found += [links, near]
     joined |= lifted
     grouped = np.where(joined, components(len(joined), found), -1)
     carrying = case.core | lifted | odd.burst

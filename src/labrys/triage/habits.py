@@ -145,9 +145,8 @@ def kept_together(nodes: Nodes, rare: Rarity, known: Habits, left: Flags) -> Lin
     """Links of everyday nodes that belong to nothing else, so that none is lost that matters.
 
     Where `_SEVERAL` rules fire day after day at one place and nowhere else, these are an incident
-    of their own, whoever is there since long ago. Of the others, what is of high severity is one
-    incident of the whole case, and what is of medium severity and fires at one place only is
-    another; what is medium and fires at several is none.
+    of their own, whoever is there since long ago. All others are one incident of the whole case,
+    except what is of medium severity and fires at several places: that is none.
     """
     habit = left & known.everyday
     single = habit & (known.places == 1) & (rare.place >= 0)
@@ -155,16 +154,12 @@ def kept_together(nodes: Nodes, rare: Rarity, known: Habits, left: Flags) -> Lin
     rules = unique(nodes.rule[single] * width + rare.place[single])
     many = np.bincount(rules % width, minlength=width) >= _SEVERAL
     own = single & many[rare.place]
-    serious = np.flatnonzero(habit & ~own & (nodes.severity >= Severity.HIGH))
-    medium = np.flatnonzero(single & ~own & (nodes.severity == Severity.MEDIUM))
     chosen = np.flatnonzero(own)
+    rest = np.flatnonzero(habit & ~own & (single | (nodes.severity >= Severity.HIGH)))
     return together(
         [
             one_after_another(nodes, chosen, rare.place[chosen], naming(HABIT, rare.place[chosen])),
-            one_after_another(nodes, serious, *np.full((2, len(serious)), EVERYDAY)),
-            one_after_another(
-                nodes, medium, np.zeros_like(medium), naming(HABIT, rare.place[medium])
-            ),
+            one_after_another(nodes, rest, *np.full((2, len(rest)), EVERYDAY)),
         ]
     )
 

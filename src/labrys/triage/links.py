@@ -16,7 +16,7 @@ AT_ONCE: Final = -3
 DECIDED: Final = -4
 """Key of a link that somebody asked for."""
 EVERYDAY: Final = -5
-"""Key of a link between serious findings that fire all over the case, day after day."""
+"""Key of a link between findings that are everyday, of which a case has one list."""
 AGAIN, UNUSUAL, BESIDE, HABIT, BACK = range(5)
 """Keys that also name an identity: the same rule again with it, unusual findings at it, whatever
 else it reported beside something unusual, what fires only there, day after day, and what is bad

@@ -3,8 +3,8 @@
 The score is the sum of what each distinct rule adds (its hits count once), each further one
 less, and of how unusual the weak findings are that made the incident; widened by the number of
 tactics, by their following the kill chain in time, by the number of hosts, and by how much these
-and the accounts matter (`labrys.triage.assets`); then pressed into 0
-to 100.
+and the accounts matter (`labrys.triage.assets`); then pressed into 0 to 100. The list of what is
+everyday in a case weighs as much as the most serious thing in it.
 """
 
 from bisect import bisect_right
@@ -30,6 +30,8 @@ _USUAL: Final = 0.3
 def score(story: Story) -> float:
     """0 to 100, two decimals; the same findings always give the same score."""
     parts = sorted((_part(hit) for hit in story.hits), reverse=True)
+    if story.habits:  # its parts have nothing to do with one another, so they add up to nothing
+        return round(100 * parts[0] / (parts[0] + _HALF), 2)
     total = sum(part * _FADE**place for place, part in enumerate(parts))
     total += _BIT * story.bits
     phases = len(tactics(story))

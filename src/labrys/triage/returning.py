@@ -22,10 +22,13 @@ from labrys.triage.marks import different, stage_of
 from labrys.triage.nodes import DAY, Nodes
 
 _WINDOW: Final = 7 * DAY
+_LONGER: Final = 14 * DAY
+"""Where much was done it is remembered for so long."""
 _RULES: Final = 3
 _STAGES: Final = 2
 _MUCH_RULES: Final = 6
 _MUCH_STAGES: Final = 4
+_SOME_RULES: Final = 2
 _PLACES: Final = ("host", "ip", "file", "hash", "url", "domain")
 _CROWDED: Final = 3
 """What such groups name on more hosts than these, and on a third of theirs, is no place of one."""
@@ -33,11 +36,12 @@ _CROWDED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Weight:
-    """By label: is its group several bad deeds (`sure`), many of them (`much`), or one (`one`)."""
+    """By label: is its group several bad deeds (`sure`), many of them (`much`), or one or a few
+    (`some`)."""
 
     sure: Flags
     much: Flags
-    one: Flags
+    some: Flags
 
 
 def returning(
@@ -45,23 +49,36 @@ def returning(
 ) -> Links:
     """Links between the groups of `labels` (-1: none) that are one intrusion gone on later.
 
-    `place` of each node as in `rarity`; `carrying` are the nodes that groups grow from.
+    `place` of each node as in `rarity`; `carrying` are the nodes that groups grow from. What fires
+    at one place only, and never before much was done there, says as much on its second day.
     """
-    telling = carrying & known.fresh & nodes.timed & (labels >= 0)
-    telling &= nodes.severity >= Severity.MEDIUM
+    able = carrying & nodes.timed & (labels >= 0) & (nodes.severity >= Severity.MEDIUM)
+    telling = able & known.fresh
+    much = _weight(nodes, columns, labels, telling).much
+    telling |= able & _since(nodes, known, place, telling & much[labels])
     weight = _weight(nodes, columns, labels, telling)
-    sure = telling & weight.sure[labels]
+    sure = telling & known.fresh & weight.sure[labels]
     owner, identity = _places(nodes, columns, place, sure)
     whole = np.ones(len(owner), np.bool_)
-    more = telling & (nodes.severity >= Severity.HIGH) & (weight.much | weight.one)[labels]
-    at = np.flatnonzero(more & (place >= 0))
+    at = np.flatnonzero(telling & (weight.much | weight.some)[labels] & (place >= 0))
     at = at[columns.identities.kind[place[at]] == KIND["host"]]
     return together(
         [
-            _one_after_another(nodes, labels, owner, identity, whole),
-            _one_after_another(nodes, labels, at, place[at], weight.much[labels[at]]),
+            _one_after_another(nodes, labels, owner, identity, whole, _WINDOW),
+            _one_after_another(nodes, labels, at, place[at], weight.much[labels[at]], _LONGER),
         ]
     )
+
+
+def _since(nodes: Nodes, known: Habits, place: Ints, much: Flags) -> Flags:
+    """Nodes of rules that fire at one place only, and first after the first of `much` there."""
+    late = np.iinfo(np.int64).max
+    first = np.full(int(nodes.rule.max(initial=0)) + 1, late)
+    np.minimum.at(first, nodes.rule[nodes.timed], nodes.start[nodes.timed])
+    begun = np.full(int(place.max(initial=0)) + 2, late)  # the last is for no place
+    np.minimum.at(begun, place[much], nodes.start[much])
+    made: Flags = (known.places == 1) & (first[nodes.rule] >= begun[place])
+    return made
 
 
 def _weight(nodes: Nodes, columns: Columns, labels: Ints, telling: Flags) -> _Weight:
@@ -76,7 +93,8 @@ def _weight(nodes: Nodes, columns: Columns, labels: Ints, telling: Flags) -> _We
     stages = different(group[staged], stage[staged], size)
     serious = worst >= Severity.HIGH
     much = serious & (rules >= _MUCH_RULES) & (stages >= _MUCH_STAGES)
-    return _Weight(serious & (rules >= _RULES) & (stages >= _STAGES), much, serious & ~much)
+    some = (serious | (rules >= _SOME_RULES)) & ~much
+    return _Weight(serious & (rules >= _RULES) & (stages >= _STAGES), much, some)
 
 
 def _places(nodes: Nodes, columns: Columns, place: Ints, who: Flags) -> tuple[Ints, Ints]:
@@ -92,7 +110,9 @@ def _places(nodes: Nodes, columns: Columns, place: Ints, who: Flags) -> tuple[In
     return owner[usable[identity]], identity[usable[identity]]
 
 
-def _one_after_another(nodes: Nodes, labels: Ints, owner: Ints, place: Ints, draws: Flags) -> Links:
+def _one_after_another(
+    nodes: Nodes, labels: Ints, owner: Ints, place: Ints, draws: Flags, window: int
+) -> Links:
     """Link each node to the one before it at its place, where they are of two groups, one of which
     `draws` the other."""
     sorting = np.lexsort((owner, nodes.start[owner], place))
@@ -109,7 +129,7 @@ def _one_after_another(nodes: Nodes, labels: Ints, owner: Ints, place: Ints, dra
         after = nodes.start[node] - nodes.end[other]
         ahead = nodes.start[other] - nodes.end[node]
         gap = np.where(after > 0, after, np.where(ahead > 0, -ahead, 0))
-        good &= np.abs(gap) <= _WINDOW
+        good &= np.abs(gap) <= window
         key = naming(BACK, at[rows])
         parts.append(Links(node[good], other[good], key[good], gap[good]))
     return together(parts)

@@ -11,6 +11,7 @@ from labrys.triage.assets import NOTHING, Assets
 from labrys.triage.columns import NO_TIME, Attack, Columns
 from labrys.triage.entities import KIND, ROLES
 from labrys.triage.group import Groups
+from labrys.triage.links import EVERYDAY
 from labrys.triage.nodes import DAY, Nodes
 from labrys.triage.ties import Shares
 from labrys.triage.unusual import FLOOR, weigh
@@ -84,7 +85,8 @@ class Story:
     """One incident's facts. `begin` and `end` bound its findings in `Members.finding`.
 
     `hits` are ordered by time; `anchor` is the uid of the finding that names the incident. `bits`
-    say how unusual the weak findings are that made it an incident, 0 where others did.
+    say how unusual the weak findings are that made it an incident, 0 where others did. `habits`:
+    it is the list of what is everyday in the case, of which no two things need to be about one.
     """
 
     begin: int
@@ -96,6 +98,7 @@ class Story:
     anchor: str
     lifted: bool
     bits: float = 0.0
+    habits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +142,12 @@ def stories(
     lifted = (groups.lifted | groups.unusual)[nodes.node[who.finding]]
     lifted &= columns.severity[who.finding] < Severity.MEDIUM
     bits, _ = weigh(nodes, groups.rare, groups.group, groups.unusual)
+    listed = _listed(nodes, groups)
     made = []
     for number in range(who.count):
         begin, end = int(bounds[number]), int(bounds[number + 1])
         findings = who.finding[begin:end]
+        group = groups.group[nodes.node[findings[0]]]
         timed = _telling_time(columns, findings, burst[begin:end])
         made.append(
             Story(
@@ -154,9 +159,20 @@ def stories(
                 finish=int(columns.end[timed].max()) if len(timed) else NO_TIME,
                 anchor=anchors[number],
                 lifted=bool(lifted[begin:end].all()),
-                bits=float(bits[groups.group[nodes.node[who.finding[begin]]]]),
+                bits=float(bits[group]),
+                habits=bool(listed[group]),
             )
         )
+    return made
+
+
+def _listed(nodes: Nodes, groups: Groups) -> Flags:
+    """Which groups are nothing but the case's list of what is everyday."""
+    made = np.zeros(len(nodes.rule), np.bool_)
+    node = groups.links.node[groups.links.key == EVERYDAY]
+    made[groups.group[node][groups.group[node] >= 0]] = True
+    serious = (groups.group >= 0) & (nodes.severity >= Severity.MEDIUM) & ~groups.everyday
+    made[groups.group[serious]] = False
     return made
 
 

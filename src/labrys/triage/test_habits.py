@@ -106,6 +106,19 @@ def test_serious_findings_of_one_rule_that_stand_alone_are_one_incident() -> Non
     assert made.incidents["links"].to_pylist()[0][1].startswith("same rule, 7 h after")
 
 
+def test_what_is_everyday_is_one_list_that_comes_last() -> None:
+    rows = [on(HIGH, START + day * DAY + HOUR, HOSTS[day % 3]) for day in range(7)]
+    rows += [on(PUBLIC[0], START + day * DAY + 5 * HOUR, "desk5") for day in range(7)]
+    alone = on(replace(HIGH, uid="public-once"), START + 3 * DAY, "desk4")
+    made = incidents(table([*background(), *rows, alone]))
+    assert made.incidents["findings"].to_pylist()[0] == [alone["uid"]]
+    assert set(made.incidents["findings"].to_pylist()[1]) == uids(rows)
+    assert made.incidents.num_rows == 2
+    assert made.incidents["title"].to_pylist()[1].startswith("Everyday here: findings of 2 rules")
+    assert "Nothing ties them" in made.incidents["summary"].to_pylist()[1]
+    assert made.incidents["severity_id"].to_pylist() == [4, 3]
+
+
 def test_a_flood_is_not_everyday_though_its_rule_is() -> None:
     rule = PUBLIC[0]
     often = [on(rule, START + day * DAY + HOUR, host) for day in range(7) for host in HOSTS[:3]]

@@ -325,6 +325,8 @@ def test_breadth_lifts_weak_findings_of_one_hour_on_one_host() -> None:
     assert join(*said).incidents.num_rows == 0
     apart = [finding(rule, START, [host(f"ws{n}")]) for n, rule in enumerate(weak)]
     assert join(*apart).incidents.num_rows == 0
+    serious = finding(ENCODED, START + 3 * HOUR, [host("ws01")])
+    assert together(*rows, serious)
 
 
 @pytest.mark.parametrize("time", [None, -11_644_473_600_000, 0])

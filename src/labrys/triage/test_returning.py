@@ -82,3 +82,56 @@ def test_a_program_of_the_whole_place_does() -> None:
         for row in deeds(mediums, START + day * DAY + (8 + n) * HOUR, host, IMPLANT)
     ]
     assert not uids(rows) & inside(incidents(table([*office(3, 10), *rows])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_few_medium_deeds_more_belong_to_it_where_much_was_done(seed: int) -> None:
+    mediums = [rule for rule in BAD[7:] if rule.severity == 3]
+    much = deeds(BAD[:7], START + 3 * DAY + 10 * HOUR, "desk2")
+    later = deeds(mediums[:2], START + 12 * DAY + 9 * HOUR, "desk2")
+    elsewhere = deeds(mediums[2:4], START + 10 * DAY + 9 * HOUR, "desk4")
+    made = first(incidents(table([*office(seed, 16), *much, *later, *elsewhere])))
+    assert uids(much) | uids(later) <= made
+    assert not uids(elsewhere) & made
+
+
+def test_what_comes_again_only_there_and_since_then_is_no_habit() -> None:
+    much = deeds(BAD[:7], START + 3 * DAY + 10 * HOUR, "desk2")
+    tool = replace(BAD[10], uid="tool")
+    again = [row for day in (6, 9) for row in deeds([tool], START + day * DAY + 8 * HOUR, "desk2")]
+    made = first(incidents(table([*office(1, 14), *much, *again])))
+    assert uids(again) <= made
+    before = deeds([tool], START + 8 * HOUR, "desk2")
+    made = first(incidents(table([*office(1, 14), *much, *before, *again])))
+    assert not uids(before) & made
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_begins_at_a_host_all_at_once_and_nowhere_else_is_no_habit(seed: int) -> None:
+    rules = BAD[:8]
+    rows = [
+        row
+        for day in (4, 6, 8, 10, 12)
+        for row in deeds(rules, START + day * DAY + 8 * HOUR, "desk3")
+    ]
+    made = incidents(table([*office(seed, 14), *rows]))
+    assert uids(rows) <= first(made)
+    assert made.incidents["severity_id"].to_pylist()[0] == 4
+    # The same since the first day is what somebody does for work, or was there before the case.
+    always = [
+        row for day in range(14) for row in deeds(rules, START + day * DAY + 8 * HOUR, "desk3")
+    ]
+    made = incidents(table([*office(seed, 14), *always]))
+    assert max(made.incidents["severity_id"].to_pylist()) == 3
+
+
+def test_small_incidents_with_the_same_serious_rule_are_one_and_larger_ones_are_not() -> None:
+    other = [replace(rule, uid=f"other-{rule.uid}") for rule in BAD]
+    small = deeds([BAD[0], BAD[1]], START + 2 * DAY, "desk1")
+    alike = deeds([BAD[0], other[2]], START + 5 * DAY, "desk4")
+    large = deeds([BAD[0], *other[6:10]], START + 8 * DAY, "desk5")
+    made = incidents(table([*background(20), *small, *alike, *large]))
+    assert {frozenset(each) for each in made.incidents["findings"].to_pylist()} == {
+        frozenset(uids(small) | uids(alike)),
+        frozenset(uids(large)),
+    }

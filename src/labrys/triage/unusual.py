@@ -81,17 +81,17 @@ def unusual(nodes: Nodes, rare: Rarity, free: Flags, core: Flags, news: Flags) -
     bits, rules = weigh(nodes, rare, label, who)
     burst = who & (bits[label] >= ENOUGH) & (rules[label] >= _RULES)
     lesser = burst & alone & (bits[label] < OUTSTANDING / 2)
-    around = _nearest(
+    around = nearest(
         nodes, rare, lesser, burst & alone & (bits[label] >= OUTSTANDING), _days(who), UNUSUAL
     )
     around = around.of(_first_of(label[around.node], around.gap))
     burst &= ~np.isin(label, label[around.node])
     smaller = who & alone & ~burst & (bits[label] >= _TELLING)
-    around = _nearest(nodes, rare, smaller, burst & alone, _days(who), UNUSUAL)
+    around = nearest(nodes, rare, smaller, burst & alone, _days(who), UNUSUAL)
     around = around.of(_first_of(label[around.node], around.gap))
     taken = burst | (smaller & np.isin(label, label[around.node]))
     others = free & nodes.timed & ~who
-    beside = _nearest(nodes, rare, others, burst, np.full(len(who), _BESIDE), BESIDE)
+    beside = nearest(nodes, rare, others, burst, np.full(len(who), _BESIDE), BESIDE)
     taken[beside.node] = True
     tied = tied.of(np.flatnonzero(taken[tied.node] & taken[tied.other]))
     return Unusual(burst, taken, together([tied, around, beside]))
@@ -101,7 +101,7 @@ def beside_serious(nodes: Nodes, rare: Rarity, free: Flags, core: Flags) -> Link
     """Ties of `free` nodes that are unusual to what is serious at their place about that time."""
     who = _odd(nodes, rare) & free & _low(nodes)
     window = _windows(nodes, rare, who).of(rare.surprise)
-    return _nearest(nodes, rare, who, core, window, UNUSUAL)
+    return nearest(nodes, rare, who, core, window, UNUSUAL)
 
 
 def _odd(nodes: Nodes, rare: Rarity) -> Flags:
@@ -168,9 +168,7 @@ def _chain(nodes: Nodes, chosen: Ints, key: Ints, link: Ints, window: int) -> Li
     return Links(node[1:][good], node[:-1][good], link[1:][good], gap[good])
 
 
-def _nearest(
-    nodes: Nodes, rare: Rarity, leaves: Flags, to: Flags, window: Ints, kind: int
-) -> Links:
+def nearest(nodes: Nodes, rare: Rarity, leaves: Flags, to: Flags, window: Ints, kind: int) -> Links:
     """Link each leaf to the nearest node of `to` at its place, if it is within its window."""
     target = np.flatnonzero(to & nodes.timed & (rare.place >= 0))
     target = target[np.lexsort((target, nodes.start[target], rare.place[target]))]

@@ -118,7 +118,7 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
         BREADTH: "one of many stages of an attack on this host within an hour",
         SAME_RULE: "same rule",
         AT_ONCE: "both unusual, and hardly ever so near each other",
-        EVERYDAY: "serious, but fires at several places day after day",
+        EVERYDAY: "everyday in this case, like all of this incident",
         DECIDED: "somebody decided that they are one incident",
     }
     for key in used.tolist():
