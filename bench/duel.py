@@ -157,10 +157,8 @@ def _table(what: str, rows: harden_table.Rows, reach: dict[str, Any], asked: arg
         told = harden_table.judged(held[who], rows.bad, rows.fold)
         by_fold = ", ".join(f"{one:.0%}" for one in told.recalls)
         print(f"  {who:34} AUC {told.area:.4f}, recall {told.recall:.1%} ({by_fold}) at {told.alarms:.2%} of {int((~rows.bad).sum())} others ({int(rows.bad.sum())} attacks)")  # fmt: skip
-    found, alarms, sure = harden_table.together(
-        held[harden_table.HARDENED], held[harden_table.FREE], rows
-    )
-    print(f"  either, each at half the alarms: recall {found:.1%} at {alarms:.2%}; {sure:.1%} whatever is added")  # fmt: skip
+    pair = harden_table.together(held[harden_table.HARDENED], held[harden_table.FREE], rows)
+    print(f"  either, both at {pair.rate:.2%}: recall {pair.recall:.1%} at {pair.alarms:.2%}; {pair.sure:.1%} whatever is added")  # fmt: skip
     learns, data = rows.fold != 0, rows.fold == 0
     with tempfile.TemporaryDirectory() as folder:
         place, model = Path(folder) / "rows.parquet", Path(folder) / "model.txt"

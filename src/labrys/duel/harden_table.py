@@ -94,7 +94,7 @@ def harden(
         say(f"{FOLDS} folds: {who}")
         held[who] = held_out(rows, way)
     say("which columns cost")
-    dear = _dear(rows, bound, judged(held[HARDENED], bad, rows.fold))
+    dear = _dear(rows, bound, area(held[HARDENED], bad))
     text = hardened(names, values, bad, given)
     given_score = tabular.scorer(model, names)(values)
     out.write_bytes(text)
@@ -179,7 +179,7 @@ def limits(scores: Floats, bad: Bools, fold: Ints, rate: float = RATE) -> Floats
     return made
 
 
-def _dear(rows: Rows, bound: Bound, now: Judged) -> list[tuple[str, str, str, str]]:
+def _dear(rows: Rows, bound: Bound, now: float) -> list[tuple[str, str, str]]:
     """What is gained by each of the columns that say most, were it one that no attacker can change."""
     every = ways(bound)[FREE]
     gain = _booster(rows.names, rows.values, rows.bad, every).feature_importance("gain")
@@ -190,16 +190,18 @@ def _dear(rows: Rows, bound: Bound, now: Judged) -> list[tuple[str, str, str, st
     for at in declared[:_DEAR]:
         kept, said = bound.kept.copy(), signs.copy()
         kept[at], said[at] = True, 0
-        one = judged(held_out(rows, Bound(kept, tuple(said[kept].tolist()))), rows.bad, rows.fold)
-        what = "add_only" if signs[at] else "free"
-        made.append((rows.names[at], what, one.area - now.area, one.recall - now.recall))
+        scores = held_out(rows, Bound(kept, tuple(said[kept].tolist())))
+        # By the area: so small a change of recall is chance.
+        made.append(
+            (rows.names[at], "add_only" if signs[at] else "free", area(scores, rows.bad) - now)
+        )
     made.sort(key=lambda each: -each[2])
-    return [(name, what, f"{more:+.4f}", f"{100 * found:+.1f}") for name, what, more, found in made]
+    return [(name, what, f"{more:+.4f}") for name, what, more in made]
 
 
 def _outcome(
     model: str, out: Path, rows: Rows, bound: Bound, held: Mapping[str, Floats], given: Floats,
-    dear: Sequence[tuple[str, str, str, str]],
+    dear: Sequence[tuple[str, str, str]],
 ) -> Outcome:  # fmt: skip
     price = {who: judged(scores, rows.bad, rows.fold) for who, scores in held.items()}
     shown = {"as it was given": judged(given, rows.bad, rows.fold), **price}
@@ -207,10 +209,8 @@ def _outcome(
         (who, f"{each.area:.4f}", f"{each.recall:.1%}", f"{each.alarms:.2%}")
         for who, each in shown.items()
     ]
-    found, alarms, sure = together(held[HARDENED], held[FREE], rows)
-    lines.append(
-        ("hardened or not, either at half the alarms", "-", f"{found:.1%}", f"{alarms:.2%}")
-    )
+    pair = together(held[HARDENED], held[FREE], rows)
+    lines.append(("either of the two", "-", f"{pair.recall:.1%}", f"{pair.alarms:.2%}"))
     lost = price[FREE].recalls - price[HARDENED].recalls
     free = [name for name, use in zip(rows.names, bound.kept.tolist(), strict=True) if not use]
     return Outcome(
@@ -228,16 +228,17 @@ def _outcome(
             Table("The price", ("model", "AUC", "recall at 1 %", "false alarms"), tuple(lines)),
             Table(
                 "What a column would give back, could no attacker change it",
-                ("column", "declared", "AUC", "points of recall"), tuple(dear),
+                ("column", "declared", "AUC"), tuple(dear),
             ),
         ),
         notes=(
             f"the hardened model is in {out}, trained on all rows; it does not look at "
             f"{', '.join(free) or 'less'}",
-            f"alarm above {threshold(held[HARDENED], rows.bad):.4g} (log odds; where 1 % of good rows that were "
-            "held out lie)",
-            f"either at half the alarms: what the hardened one finds of it, {sure:.1%}, stays found whatever is "
-            "added",
+            f"alone: alarm above {threshold(held[HARDENED], rows.bad, RATE):.4g} (log odds), where 1 % of good rows "
+            "that were held out lie",
+            f"beside one without the contract, both where {pair.rate:.2%} lie (this one: above "
+            f"{threshold(held[HARDENED], rows.bad, pair.rate):.4g}): of what they find, {pair.sure:.1%} of attacks "
+            "stay found whatever is added, the rest an attacker can take away",
             "the model as it was given may have been trained on the rows that it is judged on here",
         ),
         sure=(
@@ -247,18 +248,41 @@ def _outcome(
     )  # fmt: skip
 
 
-def threshold(scores: Floats, bad: Bools) -> float:
-    """The score that 1 % of the good rows reach."""
-    return float(np.quantile(scores[~bad], 1 - RATE, method="higher"))
+def threshold(scores: Floats, bad: Bools, rate: float) -> float:
+    """The score that so many good rows reach."""
+    return float(np.quantile(scores[~bad], 1 - rate, method="higher"))
 
 
-def together(bound: Floats, free: Floats, rows: Rows) -> tuple[float, float, float]:
-    """An alarm where either model has one, each at half the rate: recall, false alarms, and the recall
-    of the bound one alone, which additions do not touch."""
-    sure = bound > limits(bound, rows.bad, rows.fold, RATE / 2)
-    either = sure | (free > limits(free, rows.bad, rows.fold, RATE / 2))
-    return (
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An alarm where either of two models has one: recall, false alarms, the recall of the bound one
+    alone, and the share of good rows at which each alone is to alarm."""
+
+    recall: float
+    alarms: float
+    sure: float
+    rate: float
+
+
+def together(bound: Floats, free: Floats, rows: Rows) -> Pair:
+    """Both models at one share of good rows, so that 1 % of them reach either in the other folds."""
+    sure, either = np.zeros((2, len(rows.bad)))
+    limit = {}
+    for one in np.unique(rows.fold).tolist():
+        mine, others = rows.fold == one, (rows.fold != one) & ~rows.bad
+        odd = [_oddness(scores, scores[others]) for scores in (bound, free)]
+        limit[one] = float(np.quantile(np.maximum(*odd)[others], 1 - RATE, method="higher"))
+        sure[mine], either[mine] = odd[0][mine] > limit[one], np.maximum(*odd)[mine] > limit[one]
+    return Pair(
         float(either[rows.bad].mean()),
         float(either[~rows.bad].mean()),
         float(sure[rows.bad].mean()),
+        1 - float(np.mean(list(limit.values()))),
     )
+
+
+def _oddness(scores: Floats, good: Floats) -> Floats:
+    """The share of good rows' scores that each score is above, with the scores' own order beyond them."""
+    beyond = 1 / (1 + np.exp(-scores)) / (len(good) + 1)
+    made: Floats = np.searchsorted(np.sort(good), scores, "left") / len(good) + beyond
+    return made

@@ -91,9 +91,12 @@ def test_a_threshold_is_of_other_folds_and_two_models_alarm_together():
     told = harden_table.judged(scores, bad, fold)
     assert told.alarms == pytest.approx(0.01, abs=0.006)
     rows = harden_table.Rows(["a"], scores[:, None], bad, fold)
-    found, alarms, sure = harden_table.together(scores, draw.normal(size=5000) + 2 * bad, rows)
-    assert found > told.recall > sure
-    assert alarms == pytest.approx(0.01, abs=0.006)
+    pair = harden_table.together(scores, draw.normal(size=5000) + 2 * bad, rows)
+    assert pair.recall > told.recall > pair.sure
+    assert pair.alarms == pytest.approx(0.01, abs=0.006)
+    assert 0.004 < pair.rate < 0.01
+    alone = harden_table.together(scores, scores, rows)
+    assert alone.recall == alone.sure == pytest.approx(told.recall, abs=0.02)
 
 
 def test_too_few_rows_or_nothing_but_free_columns_are_said(place, tmp_path):
