@@ -167,7 +167,7 @@ def _data(
 def main(arguments: list[str]) -> int:
     """Print the tables; 1 where the data is not there."""
     parser = argparse.ArgumentParser(prog="python -m bench poison", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--rows", type=int, default=1 << 40, help="of tables learn from so many")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--budget", type=float, default=0.05)

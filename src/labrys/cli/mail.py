@@ -246,6 +246,7 @@ def report(
     """Keep what people report, with the reported message as it was."""
     from labrys.gate.decide import REPORTED
     from labrys.gate.reports import messages
+    from labrys.gate.sketch import signature
     from labrys.gate.store import Report, now, opened
 
     if label not in ("", "spam", "ham"):
@@ -270,6 +271,7 @@ def report(
                         reporter=who or getpass.getuser(),
                         time=now(),
                         severity=judged.severity,
+                        signature=signature(judged.runs),
                     )
                 )
                 kept += 1

@@ -4,6 +4,7 @@
 attacks:
 
     label = "malicious"        # 1 for attacks
+    group = "family"           # if there is one: its rows are held out together
     [columns]
     strings = "add_only"       # only ever more
     timestamp = "free"         # whatever he likes
@@ -31,6 +32,7 @@ import pyarrow.parquet as pq
 
 from labrys.duel.target import Change, Draw, Floats, Target
 from labrys.errors import LabrysError, ModelError
+from labrys.guard.training.rows import identity
 from labrys.model.feature import Reach
 from labrys.model.forest import probability
 from labrys.model.forest import read as forest
@@ -47,10 +49,11 @@ _LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 @dataclass(frozen=True, slots=True)
 class Threat:
-    """Which columns may move."""
+    """Which columns may move; `group` names the one that says what belongs together, if any does."""
 
     label: str
     reach: dict[str, Reach]
+    group: str = ""
 
 
 def threat(path: Path) -> Threat:
@@ -58,14 +61,15 @@ def threat(path: Path) -> Threat:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         label, columns = table["label"], table.get("columns", {})
+        group = table.get("group", "")
     except (OSError, ValueError, KeyError) as error:
         raise LabrysError(f"{path}: not a threat description ({error!r})") from error
     wrong = {
         name: said for name, said in columns.items() if said not in ("add_only", "free", "hard")
     }
-    if not isinstance(label, str) or wrong:
+    if not isinstance(label, str) or not isinstance(group, str) or wrong:
         raise LabrysError(f"{path}: a column is add_only, free or hard, not {wrong or label}")
-    return Threat(label, columns)
+    return Threat(label, columns, group)
 
 
 def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: int = 1) -> Target:
@@ -109,11 +113,14 @@ def labelled(data: Path, given: Threat) -> tuple[list[str], Floats, npt.NDArray[
         table = pq.read_table(data)
     except (OSError, pa.ArrowException) as error:
         raise LabrysError(f"{data}: cannot be read as Parquet ({error})"[:300]) from error
-    missing = [name for name in (given.label, *given.reach) if name not in table.column_names]
+    wanted = (given.label, *given.reach, *((given.group,) if given.group else ()))
+    missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise LabrysError(f"{data} has no column {missing[0]!r}")
     names = [
-        field.name for field in table.schema if field.name != given.label and _is_number(field.type)
+        field.name
+        for field in table.schema
+        if field.name not in (given.label, given.group) and _is_number(field.type)
     ]
     columns = [table[name].cast(pa.float64()).to_numpy(zero_copy_only=False) for name in names]
     label = table[given.label].cast(pa.float64()).to_numpy(zero_copy_only=False)
@@ -121,6 +128,17 @@ def labelled(data: Path, given: Threat) -> tuple[list[str], Floats, npt.NDArray[
     if not names or bad.all() or not bad.any():
         raise LabrysError(f"{data} needs columns of numbers, and rows of both kinds")
     return names, np.stack(columns, axis=1), bad
+
+
+def groups(data: Path, given: Threat, rows: Floats) -> npt.NDArray[np.int64]:
+    """A number for each row; those of one group share it, or equal ones where no group is named."""
+    if not given.group:
+        return identity(rows)
+    said = pq.read_table(data, columns=[given.group])[given.group].combine_chunks()
+    made: npt.NDArray[np.int64] = (
+        said.dictionary_encode("encode").indices.to_numpy().astype(np.int64)
+    )
+    return made
 
 
 def _is_number(kind: pa.DataType) -> bool:

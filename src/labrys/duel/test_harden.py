@@ -35,7 +35,10 @@ def place(tmp_path_factory):
     names, rows, marks = tabular.labelled(
         folder / "rows.parquet", tabular.threat(folder / "threat.toml")
     )
-    (folder / "model.txt").write_bytes(harden_table._trained(rows, marks, names, None))
+    free = harden_table.ways(harden_table.contract(names, tabular.Threat("bad", {})))
+    (folder / "model.txt").write_bytes(
+        harden_table.trained(names, rows, marks, free[harden_table.FREE])
+    )
     return folder
 
 
@@ -46,30 +49,54 @@ def test_a_table_is_hardened_as_declared_and_the_price_is_told(place, tmp_path):
     hardened = forest(out.read_bytes(), "x")
     assert hardened.names == ("a", "b")
     assert falling(hardened, [0, 1]) == {}
-    [table] = made.tables
-    area = {row[0]: float(row[1]) for row in table.rows}
-    assert area["hardened"] < area["trained anew without the contract"]
+    price, dear = made.tables
+    area = {row[0]: float(row[1]) for row in price.rows[:-1]}
+    assert area["hardened"] < area["without the free columns only"] < area[harden_table.FREE]
     assert made.figures["price in AUC"] == pytest.approx(
-        area["trained anew without the contract"] - area["hardened"], abs=2e-4
+        area[harden_table.FREE] - area["hardened"], abs=2e-4
     )
     assert area["hardened"] > 0.7
+    [free, more] = dear.rows
+    assert free[:2] == ("c", "free")
+    assert more[:2] == ("b", "add_only")
+    assert float(free[2]) > float(more[2]) > 0
     assert falling(forest((place / "model.txt").read_bytes(), "x"), [0, 1, 0])
 
 
-def test_alike_rows_are_in_one_part_and_parts_are_of_the_sizes_meant():
-    rows = np.random.default_rng(1).normal(size=(5000, 3))
-    part = harden_table.parts(np.concatenate([rows, rows]))
-    assert (part[:5000] == part[5000:]).all()
-    assert np.bincount(part)[0] / len(part) == pytest.approx(0.6, abs=0.03)
+def test_groups_are_held_out_together_and_equal_rows_where_none_are_named(place, tmp_path):
+    table = pq.read_table(place / "rows.parquet")
+    kin = np.arange(table.num_rows) // 30
+    data = tmp_path / "rows.parquet"
+    pq.write_table(table.append_column("family", pa.array([f"f{one}" for one in kin])), data)
+    (tmp_path / "threat.toml").write_text('label = "bad"\ngroup = "family"\n')
+    given = tabular.threat(tmp_path / "threat.toml")
+    names, rows, _ = tabular.labelled(data, given)
+    assert "family" not in names
+    fold = harden_table.folds(tabular.groups(data, given, rows))
+    assert all(len(set(fold[kin == one])) == 1 for one in range(50))
+    assert np.bincount(fold).min() > 200
+    twice = np.concatenate([rows, rows])
+    alike = harden_table.folds(tabular.groups(data, tabular.Threat("bad", {}), twice))
+    assert (alike[: len(rows)] == alike[len(rows) :]).all()
 
 
-def test_a_rank_sum_is_the_area_under_the_curve():
-    metrics = pytest.importorskip("sklearn.metrics")
+def test_a_threshold_is_of_other_folds_and_two_models_alarm_together():
     draw = np.random.default_rng(2)
-    scores, bad = draw.integers(0, 9, 600).astype(float), draw.random(600) < 0.4
-    part = np.repeat([1, 2], 300)
-    told = harden_table.judged(scores, bad, part)
-    assert told.area == pytest.approx(metrics.roc_auc_score(bad[300:], scores[300:]))
+    bad, fold = draw.random(5000) < 0.4, draw.integers(0, 5, 5000)
+    scores = draw.normal(size=5000) + 2 * bad
+    limit = harden_table.limits(scores, bad, fold, 0.01)
+    for one in range(5):
+        others = scores[(fold != one) & ~bad]
+        assert limit[fold == one][0] == np.quantile(others, 0.99, method="higher")
+    told = harden_table.judged(scores, bad, fold)
+    assert told.alarms == pytest.approx(0.01, abs=0.006)
+    rows = harden_table.Rows(["a"], scores[:, None], bad, fold)
+    pair = harden_table.together(scores, draw.normal(size=5000) + 2 * bad, rows)
+    assert pair.recall > told.recall > pair.sure
+    assert pair.alarms == pytest.approx(0.01, abs=0.006)
+    assert 0.004 < pair.rate < 0.01
+    alone = harden_table.together(scores, scores, rows)
+    assert alone.recall == alone.sure == pytest.approx(told.recall, abs=0.02)
 
 
 def test_too_few_rows_or_nothing_but_free_columns_are_said(place, tmp_path):

@@ -12,6 +12,7 @@ from labrys.gate.judge import Judgement, joined
 from labrys.gate.milter import Envelope
 from labrys.gate.policy import Action, Policy
 from labrys.gate.reports import Reported
+from labrys.gate.sketch import signature
 from labrys.gate.store import Report, Store, now
 from labrys.gate.workers import Workers
 
@@ -86,6 +87,7 @@ class Gate:
             reporter=reporter[:200],
             time=now(),
             severity=judged.severity if judged is not None else 0,
+            signature=signature(judged.runs) if judged is not None else "",
         )
 
         def write() -> None:

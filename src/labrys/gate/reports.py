@@ -17,6 +17,7 @@ from typing import Final
 from labrys.evidence.mail.mime import Message, Part, headers_of, parse
 from labrys.evidence.mail.transfer import Decoder
 from labrys.gate.store import Label, Report
+from labrys.guard.training.copies import COPIES, fair
 from labrys.ocsf.schema import Severity
 
 _LARGEST: Final = 32 << 20
@@ -27,8 +28,6 @@ _HAM: Final = frozenset(("not-spam",))
 _ENOUGH: Final = 20
 """From so many reports on, none may come for the greater part from one person."""
 _SHARE: Final = 0.34
-_COPIES: Final = 3
-"""Of near copies, so many teach; the others teach nothing new, only weigh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +77,18 @@ def checked(reports: Sequence[Report]) -> Iterator[Checked]:
     for each in reports:
         labels.setdefault(each.digest, set()).add(each.label)
     by_reporter = Counter(each.reporter for each in reports)
+    gave = Counter((each.label, each.reporter) for each in reports)
     most = max(1, int(_SHARE * len(reports))) if len(reports) >= _ENOUGH else len(reports)
+    share = {
+        label: fair([count for (said, _), count in gave.items() if said == label])
+        for label, _ in gave
+    }
     taken: Counter[str] = Counter()
+    taught: Counter[tuple[str, str]] = Counter()
     copies: Counter[str] = Counter()
     for each in reports:
         taken[each.reporter] += 1
-        alike = f"{each.label}:{each.signature or each.digest}"
+        alike, mine = f"{each.label}:{each.signature or each.digest}", (each.label, each.reporter)
         copies[alike] += 1
         if len(labels[each.digest]) > 1:
             yield Checked(each, "people disagree about it")
@@ -91,9 +96,12 @@ def checked(reports: Sequence[Report]) -> Iterator[Checked]:
             yield Checked(each, "reported as ordinary, but judged an attack: look at it first")
         elif by_reporter[each.reporter] > most and taken[each.reporter] > most:
             yield Checked(each, "more than a third of all reports are of this person")
-        elif copies[alike] > _COPIES:
+        elif copies[alike] > COPIES:
             yield Checked(each, "one more copy of what was reported already")
+        elif taught[mine] >= share[each.label]:
+            yield Checked(each, "this person reports more than twice as much as most others do")
         else:
+            taught[mine] += 1
             yield Checked(each)
 
 

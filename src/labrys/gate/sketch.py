@@ -15,6 +15,7 @@ _RUN: Final = 5
 _BITS: Final = 40
 _EVERY: Final = 4
 _LONGEST: Final = 16 << 10
+_NAMED: Final = 4
 
 
 def sketch(text: str) -> tuple[int, ...]:
@@ -24,3 +25,9 @@ def sketch(text: str) -> tuple[int, ...]:
     )
     kept = found[found % _EVERY == 0][:_KEPT]
     return tuple(kept.tolist()) if len(kept) >= _RUN else ()
+
+
+def signature(runs: tuple[int, ...]) -> str:
+    """A name that near copies share more likely than not, and other texts hardly ever; empty for no
+    runs. The fewer the runs that differ, the likelier the smallest few are the same."""
+    return "-".join(f"{run:x}" for run in sorted(runs)[:_NAMED])

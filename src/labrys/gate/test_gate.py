@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections import Counter
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -22,8 +23,10 @@ from labrys.gate.policy import Action, Policy
 from labrys.gate.postfix import let_go
 from labrys.gate.reports import checked, export, messages
 from labrys.gate.serve import Doors, address
+from labrys.gate.sketch import signature
 from labrys.gate.store import Report, opened
 from labrys.gate.workers import Workers
+from labrys.guard.training.copies import FEW
 from labrys.ocsf.schema import FINDING
 
 BAD = (
@@ -327,8 +330,48 @@ def test_reports_that_may_be_meant_to_mislead_wait():
     doubts = {each.report.digest: each.doubt for each in checked([*flood, *rest, *odd])}
     assert doubts["x"] == "people disagree about it"
     assert doubts["y"].startswith("reported as ordinary, but judged an attack")
-    assert sum(bool(doubts[each.digest]) for each in flood) == 30 - int(0.34 * 43)
+    assert sum(bool(doubts[each.digest]) for each in flood) == 30 - FEW
     assert not any(doubts[each.digest] for each in rest)
+
+
+def test_one_person_teaches_little_more_than_others_do_and_two_are_not_compared():
+    def said(label, reporter, count):
+        return [
+            Report(digest=f"{label}{reporter}{n}", label=label, reporter=reporter, time=n)
+            for n in range(count)
+        ]
+
+    people = [one for n in range(9) for label in ("ham", "spam") for one in said(label, f"u{n}", 6)]
+    taught = Counter(
+        (each.report.label, each.report.reporter)
+        for each in checked([*people, *said("ham", "eve", 20)])
+        if not each.doubt
+    )
+    assert taught["ham", "eve"] == 2 * 6
+    assert all(taught[label, f"u{n}"] == 6 for n in range(9) for label in ("ham", "spam"))
+    few = [*said("spam", "ann", 15), *said("spam", "bob", 4)]
+    assert not any(each.doubt for each in checked(few))
+
+
+def test_copies_with_another_header_are_copies():
+    text = (
+        b"Your parcel waits at the depot, pay the outstanding fee of 2.99 before noon today. " * 6
+    )
+    raws = [
+        b"From: a@x.org\r\nSubject: Parcel\r\nMessage-ID: <%d@x.org>\r\n\r\n%s%d" % (n, text, n)
+        for n in range(5)
+    ]
+    raws.append(
+        b"From: b@x.org\r\nSubject: Notes\r\n\r\nThe minutes of the meeting on the roof garden."
+    )
+    names = [signature(each.runs) for each in Judge(()).judge(raws)]
+    assert len(set(names[:5])) == 1
+    assert names[5] not in names[:5]
+    made = [
+        Report(digest=str(n), label="ham", reporter=f"u{n}", time=n, signature=names[n])
+        for n in range(5)
+    ]
+    assert sum(bool(each.doubt) for each in checked(made)) == 2
 
 
 def test_only_what_may_teach_is_exported(tmp_path):

@@ -1,5 +1,6 @@
 """Floods: so many copies of a row, or so many rows of one source, that they outvote the others."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,10 @@ COPIES: Final = 3
 SHARE: Final = 0.34
 """No source may give more than this share of a side, once there are enough rows."""
 _ENOUGH: Final = 20
+FEW: Final = 5
+"""So much anybody may give."""
+_TIMES: Final = 2
+_GIVERS: Final = 3
 
 
 def flooded(rows: Rows, alike: Ints | None = None) -> Bools:
@@ -47,3 +52,11 @@ def crowded(rows: Rows) -> Bools:
             of = mine[rows.source[mine] == name]
             made[of[most:]] = True
     return made
+
+
+def fair(gave: Sequence[int]) -> int:
+    """The most that one of some people may give who gave so much each: twice what the middle one of
+    them gives, but `FEW` always; whoever is one of less than three is compared with nobody."""
+    if len(gave) < _GIVERS:
+        return sum(gave)
+    return max(FEW, _TIMES * sorted(gave)[(len(gave) - 1) // 2])

@@ -24,8 +24,9 @@ _COMMON: Final = 0.9
 """Columns in which any two rows agree this often say nothing of who is akin."""
 CUT: Final = 1.5
 """From this score on a stamp is looked at: what does a model make of attacks that bear it?"""
-HELPS: Final = 0.2
-"""A stamp is one of a backdoor where it lets so large a share of caught attacks through."""
+WORKS: Final = 0.9
+"""A stamp is one of a backdoor where its score times the share of caught attacks that pass with it is so
+large: the odder it is, the less it has to open. Chosen on four backdoors in a table of PE headers."""
 MOST: Final = 0.05
 """No more than this share of all rows is set aside, the strongest first."""
 RATE: Final = 0.01
@@ -61,7 +62,7 @@ class Found:
         model was asked, all strong ones."""
         chosen = np.zeros(len(self.score), np.bool_)
         for each in self.stamps:
-            works = np.isnan(each.helps) or each.helps >= HELPS
+            works = np.isnan(each.helps) or each.score * each.helps >= WORKS
             grown = chosen.copy()
             grown[each.rows] = True
             if works and grown.sum() <= MOST * len(chosen):
