@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from bench.data import Skipped, workspace
 from bench.measure import REPO, child
 from bench.scanning import scan
-from bench.traffic import attacks, hosts
+from bench.traffic import administration, attacks, hosts
 from bench.traffic import intrusions as made_up
 from bench.traffic.flow import table
 from labrys.detect.beacon.score import BASE, judge
@@ -412,6 +412,31 @@ def intrusions(quick: bool) -> Iterator[Line]:
                        f"{false / tally.days:.3f} false alerts a host-day; {blamed} of {controls} look-alike hosts blamed")  # fmt: skip
 
 
+def moves(quick: bool) -> Iterator[Line]:
+    """Moves over days among weeks of ordinary administration; who else is told to move."""
+    [made] = [each for each in network_detectors() if each.id == "lateral"]
+    for part, seed, ranges in (
+        ("test", 500, administration.TEST),
+        ("tuning", 100, administration.TUNING),
+    ):
+        hits, movers, days = 0, 0, 0
+        blamed, every = Counter[str](), Counter[str]()
+        for number in range(2 if quick else 8):
+            office = administration.office(seed + number, ranges)
+            rows = found({made.reads: table(office.flows)}, made)
+            told = {source_of(row) for row in rows if row["severity_id"] >= Severity.MEDIUM}
+            hits, movers = hits + len(told & office.movers), movers + len(office.movers)
+            days += len(office.kinds) * administration.DAYS
+            others = {
+                host: kind for host, kind in office.kinds.items() if host not in office.movers
+            }
+            every.update(others.values())
+            blamed.update(kind for host, kind in others.items() if host in told)
+        kinds = ", ".join(f"{kind} {blamed[kind]} of {count}" for kind, count in every.items())
+        yield Line("moves over days that are an alert", f"{hits} of {movers}",
+                   f"{part} ranges, simulated; {days:,} host-days", f"others: {kinds}")  # fmt: skip
+
+
 @dataclass
 class Tally:
     """Of offices with intruders: what was found of each kind, and who else was blamed."""
@@ -543,6 +568,7 @@ def measured(quick: bool, chosen: list[str]) -> Iterator[tuple[str, list[Line]]]
             "beacons": lambda: beacons(into, quick),
             "ordinary": lambda: ordinary(quick),
             "intrusions": lambda: intrusions(quick),
+            "moves": lambda: moves(quick),
             "tunnels": tunnels,
             "cost": lambda: ten_million(quick),
         }
@@ -556,7 +582,17 @@ def measured(quick: bool, chosen: list[str]) -> Iterator[tuple[str, list[Line]]]
 def main(arguments: list[str]) -> int:
     """Print the figures as a table, or as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench network", description=__doc__)
-    names = ("benign", "malware", "rita", "beacons", "ordinary", "intrusions", "tunnels", "cost")
+    names = (
+        "benign",
+        "malware",
+        "rita",
+        "beacons",
+        "ordinary",
+        "intrusions",
+        "moves",
+        "tunnels",
+        "cost",
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")

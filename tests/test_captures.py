@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from command import labrys, shapes
+from labrys.evidence.pcap.protocols.test_dialogues import MAIL, Turn, dialogue
 from labrys.evidence.pcap.samples import make
 from labrys.evidence.records import UNPARSED
 
@@ -87,3 +88,29 @@ def test_a_broken_capture_is_read_as_far_as_it_goes_and_said(tmp_path: Path) -> 
     assert done.code == 1
     assert "bytes between packets that are no packet" in done.text
     assert shapes(tmp_path / "case")["net.flow"] == 4
+
+
+def test_mail_and_logons_in_a_capture_are_read_as_such(tmp_path: Path) -> None:
+    turns: list[Turn] = [(True, b"220 ready\r\n")]
+    for number in range(40):
+        turns += [(False, b"USER ann\r\n"), (True, b"331 password\r\n")]
+        turns += [(False, b"PASS guess%d\r\n" % number), (True, b"530 no\r\n")]
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "mail.pcap").write_bytes(make.pcap(dialogue(MAIL, 25)))
+    (evidence / "ftp.pcap").write_bytes(make.pcap(dialogue(turns, 21)))
+    case = tmp_path / "case"
+    done = labrys("scan", evidence, "--lake", case, "--quiet", "--format", "ndjson", cwd=tmp_path)
+    assert done.code == 0, done.err
+    mail = "SELECT email_subject, _source FROM email_activity WHERE _shape = 'mail.message'"
+    ((subject, source),) = asked(case, tmp_path, mail)
+    assert subject == "Grüße"
+    assert "evidence/mail.pcap!/C" in source
+    guessed = "SELECT count(*), max(status_detail) FROM authentication WHERE user_name = 'ann' AND service_name = 'ftp'"
+    assert asked(case, tmp_path, guessed) == [["40", "530 no"]]
+    features = {
+        line["metadata"]["product"]["feature"]["name"]
+        for line in done.lines
+        if line["class_uid"] == 2004
+    }
+    assert "guessing" in features

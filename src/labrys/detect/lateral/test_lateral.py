@@ -60,3 +60,57 @@ def test_one_day_alone_needs_much() -> None:
 )
 def test_what_is_no_movement(events: list[Event]) -> None:
     assert told("lateral", events) == []
+
+
+def people(days: int, count: int = 40) -> list[Event]:
+    """Hosts that call the outside every day, and nobody inside."""
+    return [
+        flow(day * DAY + n * HOUR / 4, THERE, 443, f"10.0.0.{n + 20}")
+        for day in range(days)
+        for n in range(count)
+    ]
+
+
+def slowly(src: str, days: list[float], port: int = 3389, first: int = 30) -> list[Event]:
+    return [
+        flow(day * DAY + 9 * HOUR, f"10.0.0.{first + n}", port, src) for n, day in enumerate(days)
+    ]
+
+
+def alerts(events: list[Event]) -> list[str]:
+    return [row["rule_uid"] for row in find("lateral", events) if row["severity_id"] >= MEDIUM]
+
+
+def test_a_host_a_day_is_found_where_nobody_does_so() -> None:
+    assert alerts([*people(10), *slowly("10.0.0.25", [6, 7.2, 8.1])]) == ["lateral.slow"]
+    [row] = find("lateral", [*people(10), *slowly("10.0.0.25", [6, 7.2, 8.1])])
+    said = {one["feature"]: one["value"] for one in row["reasons"]}
+    assert said["own past"] == "nothing like it in 6 days before"
+    assert said["rare here"] == "1 of 40 hosts inside ever begin so many"
+    assert row["entities"][0]["value"] == "10.0.0.25"
+    assert (row["time_end"] - row["time_start"]) // HOUR == 50
+    assert len(row["evidence"]) == 3
+
+
+def test_who_helps_every_day_is_no_mover() -> None:
+    helps = [(n * 2 + 0.4) / 3 for n in range(14)]
+    assert alerts([*people(10), *slowly("10.0.0.25", helps)]) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        slowly("10.0.0.26", [5, 6, 7]) + slowly("10.0.0.27", [4, 6, 8]),  # a server's users
+        [flow(DAY, f"10.0.0.{n}", 3389, "10.0.0.25") for n in (70, 71, 72)],  # his habit
+    ],
+    ids=["others, too", "before, too"],
+)
+def test_what_is_not_slow_movement(more: list[Event]) -> None:
+    habit = [flow(0, THERE, 443, f"10.0.0.{n}") for n in (70, 71, 72)]
+    assert alerts([*people(10), *habit, *more, *slowly("10.0.0.25", [6, 7.2, 8.1])]) == []
+
+
+def test_hosts_that_are_new_are_not_moved_to() -> None:
+    new = [flow(day * DAY, THERE, 443, f"10.0.9.{day}") for day in (6, 7, 8)]
+    mine = [flow(day * DAY + 99, f"10.0.9.{day}", 22, "10.0.0.25") for day in (6, 7, 8)]
+    assert told("lateral", [*people(10), *new, *mine]) == []

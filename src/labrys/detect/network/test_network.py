@@ -171,6 +171,10 @@ def mixed_network() -> list[dict[str, Any]]:
         shaken |= {"tls_certificate_subject": "CN=x", "tls_certificate_issuer": "CN=x"}
         none = {"traffic_bytes_out": None, "traffic_packets_out": None}
         made.append(flow(number * HOUR, "198.51.100.46", 4443, "10.0.0.33", **shaken, **none))
+    for number in range(6):  # who moves slowly, to hosts that are there
+        made.append(flow(number, "198.51.100.47", 443, f"10.0.3.{number}"))
+        day = 24 * (5 + number // 2) * HOUR
+        made.append(flow(day + number * HOUR, f"10.0.3.{1 + number}", 5985, "10.0.3.0"))
     return made
 
 

@@ -1,6 +1,5 @@
 """Reads the files in which nfcapd keeps flows, as `netflow.flow` with IANA's column names."""
 
-import bz2
 from collections.abc import Iterator
 from struct import Struct
 from typing import BinaryIO, Final
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.evidence.netflow.values import FLAG_TEXTS
-from labrys.evidence.nfdump import layout
+from labrys.evidence.nfdump import elements, layout, packing
 from labrys.evidence.pcap import columns
 from labrys.evidence.pcap.net_flow import PROTOCOL_NAMES
 from labrys.evidence.pcap.packets import PAD, Ints, Wire, Words
@@ -19,24 +18,24 @@ from labrys.evidence.records import Records, Shaped, Source
 
 SHAPE: Final = "netflow.flow"
 MOST_BLOCK: Final = 64 << 20
-_COMPRESSED: Final = {layout.LZO: "LZO", layout.LZ4: "LZ4"}
+_ANY: Final = -1
+"""The size of records that say themselves what they hold."""
 _UPPER_OF_V4: Final = np.uint64(0xFFFF << 32)
 _Extensions = tuple[int, ...]
 
 
 def sniff(head: bytes, name: str) -> float:
-    """Whether the file begins with nfcapd's sign and layout 1."""
-    return 0.97 if _order(head) is not None else 0.0
+    """Whether the file begins with nfcapd's sign and a layout that is read."""
+    return 0.97 if _form(head) is not None else 0.0
 
 
-def _order(head: bytes) -> str | None:
-    """The byte order of the machine that wrote the file."""
+def _form(head: bytes) -> tuple[str, int] | None:
+    """The byte order of the machine that wrote the file, and its layout."""
     for order in "<>":
-        if len(head) >= layout.HEADER and Struct(f"{order}HH").unpack_from(head) == (
-            layout.MAGIC,
-            1,
-        ):
-            return order
+        if len(head) >= 4:
+            magic, version = Struct(f"{order}HH").unpack_from(head)
+            if magic == layout.MAGIC and len(head) >= layout.HEADERS.get(version, len(head) + 1):
+                return order, version
     return None
 
 
@@ -44,13 +43,12 @@ def read(source: Source) -> Iterator[Shaped]:
     """Each flow as a row; `_offset` in bytes, in compressed files that of its block."""
     records, tally = Records(source), Tally()
     with source.open() as stream:
-        head = stream.read(layout.HEADER)
-        order = _order(head)
-        if order is None:
-            tally.note("not a file of nfcapd in layout 1", 0)
+        form = _form(head := stream.read(max(layout.HEADERS.values())))
+        if form is None:
+            tally.note("not a file of nfcapd in layout 1 or 2", 0)
         else:
-            flags = Struct(f"{order}I").unpack_from(head, 4)[0]
-            reader = _Reader(records, tally, order, flags)
+            stream.seek(layout.HEADERS[form[1]])
+            reader = _Reader(records, tally, form, head)
             for _ in reader.blocks(stream):
                 if records.full:
                     yield from records.drain()
@@ -61,17 +59,25 @@ def read(source: Source) -> Iterator[Shaped]:
 class _Reader:
     """Knows the file's extension maps so far."""
 
-    def __init__(self, records: Records, tally: Tally, order: str, flags: int) -> None:
+    def __init__(self, records: Records, tally: Tally, form: tuple[str, int], head: bytes) -> None:
         self._records, self._tally = records, tally
-        self._order, self._flags = order, flags
+        self._order, self._version = form
         self._maps: dict[int, _Extensions] = {}
+        known = layout.PACKED[self._version]
+        if self._version == 1:
+            flags = Struct(f"{self._order}I").unpack_from(head, 4)[0]
+            self._packed = next((name for bit, name in known.items() if flags & bit), "")
+            self._sealed = False
+        else:
+            self._packed = known.get(head[16], f"kind {head[16]}" if head[16] else "")
+            self._sealed = head[17] != 0
 
     def blocks(self, stream: BinaryIO) -> Iterator[None]:
         """Read block after block."""
-        at = layout.HEADER
+        at = layout.HEADERS[self._version]
         unpack = Struct(f"{self._order}IIHH").unpack
         while len(head := stream.read(layout.BLOCK)) == layout.BLOCK:
-            _, size, kind, _ = unpack(head)
+            _, size, kind, flags = unpack(head)
             at += layout.BLOCK
             if size > MOST_BLOCK:
                 self._tally.note("block that is too long: the rest was not read", at)
@@ -79,8 +85,8 @@ class _Reader:
             body = stream.read(size)
             if len(body) < size:
                 self._tally.note("the file ends inside a block", at)
-            if kind == layout.DATA_BLOCK:
-                self._block(body, at)
+            if kind == layout.DATA_BLOCKS[self._version]:
+                self._block(body, at, flags if self._version > 1 else 0)
             else:
                 self._tally.note(f"block of kind {kind}", at)
             at += size
@@ -88,27 +94,35 @@ class _Reader:
         if head:
             self._tally.note("the file ends inside a block", at)
 
-    def _block(self, body: bytes, offset: int) -> None:
-        packed = next((name for bit, name in _COMPRESSED.items() if self._flags & bit), "")
-        if packed:
-            self._tally.note(f"block compressed with {packed} is not read", offset)
+    def _block(self, body: bytes, offset: int, flags: int) -> None:
+        if self._sealed and not flags & layout.NOT_SEALED:
+            self._tally.note("block that is encrypted", offset)
             return
-        if self._flags & layout.BZ2:
+        packed = self._packed if not flags & layout.NOT_PACKED else ""
+        if packed:
+            if packed not in layout.PACKED[self._version].values():
+                self._tally.note(f"block compressed with {packed} is not read", offset)
+                return
             try:
-                body = bz2.BZ2Decompressor().decompress(body, MOST_BLOCK)
-            except (OSError, ValueError):
+                body = packing.unpack(packed, body)
+            except ValueError:
                 self._tally.note("block that cannot be unpacked", offset)
                 return
         groups = self._walk(body, offset)
         wire = Wire(body + PAD, self._order)
-        for (flags, number, _), starts in groups.items():
+        for (kind, number, size), starts in groups.items():
+            place = np.array(starts, np.int64)
+            where = np.full(len(place), offset) if packed else place + offset
+            if size == _ANY:
+                empty = elements.keep(self._records, wire, place, where)
+                if empty:
+                    self._tally.note("record without a flow", offset, empty)
+                continue
             extensions = self._maps.get(number)
             if extensions is None:
                 self._tally.note("flow whose extension map was not seen", offset, len(starts))
                 extensions = ()
-            place = np.array(starts, np.int64)
-            where = np.full(len(place), offset) if self._flags & layout.BZ2 else place + offset
-            _Group(wire, place, flags).into(self._records, extensions, where)
+            _Group(wire, place, kind).into(self._records, extensions, where)
 
     def _walk(self, body: bytes, offset: int) -> dict[tuple[int, int, int], list[int]]:
         """Where flows begin, those of one layout together; extension maps are kept on the way."""
@@ -122,6 +136,8 @@ class _Reader:
                 break
             if kind == layout.COMMON_RECORD and size >= _least(flags):
                 found.setdefault((flags & 7, number, size), []).append(at)
+            elif kind == layout.ELEMENT_RECORD and size >= elements.HEADER:
+                found.setdefault((0, 0, _ANY), []).append(at)
             elif kind == layout.EXTENSION_MAP:
                 count = (size - 8) // 2
                 kinds = (

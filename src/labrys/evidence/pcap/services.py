@@ -17,11 +17,9 @@ _CODE: Final = {name: number for number, name in enumerate(SERVICES)}
 DNS, HTTP, SSL, SSH, SMB = (_CODE[name] for name in ("dns", "http", "ssl", "ssh", "smb"))
 KRB_TCP, RDP, DHCP, QUIC = (_CODE[name] for name in ("krb_tcp", "rdp", "dhcp", "quic"))
 KRB, LDAP, DCE_RPC = _CODE["krb"], _CODE["ldap"], _CODE["dce_rpc"]
+SMTP, FTP, IRC, POP3, IMAP = (_CODE[name] for name in ("smtp", "ftp", "irc", "pop3", "imap"))
 MDNS, LLMNR, NBNS = _CODE["mdns"], _CODE["llmnr"], _CODE["nbns"]
-MAY_TURN_TO_TLS: Final = tuple(
-    _CODE[name] for name in ("smtp", "ftp", "pop3", "imap", "ldap", "mysql")
-)
-"""Protocols that agree to go on with TLS (STARTTLS and its like)."""
+MYSQL: Final = _CODE["mysql"]
 
 _SERVICE_PORTS: Final = (
     *(1080, 1194, 1433, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 3128, 3268, 3306, 3389),
@@ -42,7 +40,8 @@ _HTTP_HEADS: Final = np.array(
 )
 _TEXTS: Final = (
     (b"SSH-", "ssh"), (b"220 ", "smtp"), (b"220-", "smtp"), (b"+OK ", "pop3"), (b"* OK", "imap"),
-    (b"RFB ", "vnc"), (b"EHLO", "smtp"), (b"HELO", "smtp"), (b"NICK", "irc"), (b"\x13Bit", "bittorrent"),
+    (b"RFB ", "vnc"), (b"EHLO", "smtp"), (b"HELO", "smtp"), (b"LHLO", "smtp"), (b"NICK", "irc"),
+    (b"CAP ", "irc"), (b"JOIN", "irc"), (b"\x13Bit", "bittorrent"),
 )  # fmt: skip
 
 
@@ -85,8 +84,11 @@ def _of_tcp(head: Headers, packet: Ints) -> Ints:
     socks = (word >> 16 == 0x0501) & _any(ports, 1080) | (
         (word >> 16 == 0x0401) & (low < 65535) & (length == 9)
     )
-    ftp = (word == 0x32323020) & _any(ports, 21)
-    conditions = [http, tls, ftp, smb, rdp, rpc, dns, kerberos, ldap, mysql, old_tls, socks]
+    ftp = (word >> 8 == 0x323230) & _any(ports, 21)
+    # What a client says first in IRC, and also in FTP and POP3.
+    irc = ((word == 0x55534552) | (word == 0x50415353)) & ~_any(ports, 21, 110)
+    irc |= (word >> 24 == 0x3A) & (low >= 6660) & (low <= 7000)
+    conditions = [http, tls, ftp, smb, rdp, rpc, dns, kerberos, ldap, mysql, old_tls, socks, irc]
     names = [
         "http",
         "ssl",
@@ -100,6 +102,7 @@ def _of_tcp(head: Headers, packet: Ints) -> Ints:
         "mysql",
         "ssl",
         "socks",
+        "irc",
     ]
     for text, name in _TEXTS:
         conditions.append(word == int.from_bytes(text[:4], "big"))

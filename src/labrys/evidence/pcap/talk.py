@@ -9,7 +9,7 @@ FIXED: Final = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p",
 """The columns that every protocol record begins with."""
 MOST_KEPT: Final = 16 << 10
 """Bytes kept of each side."""
-_WRAP: Final = 1 << 32
+WRAP: Final = 1 << 32
 
 
 class Piece(NamedTuple):
@@ -44,8 +44,8 @@ class Stream:
         if not self.pieces:
             return
         base = self.pieces[0].sequence
-        half = _WRAP >> 1
-        placed = [((one.sequence - base + half) % _WRAP - half, one) for one in self.pieces]
+        half = WRAP >> 1
+        placed = [((one.sequence - base + half) % WRAP - half, one) for one in self.pieces]
         placed.sort(key=lambda each: each[0])
         yield from placed
 

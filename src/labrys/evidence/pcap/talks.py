@@ -10,14 +10,30 @@ from typing import Final
 
 import numpy as np
 
-from labrys.evidence.pcap import services
+from labrys.evidence.pcap import dialogue, services
 from labrys.evidence.pcap.columns import address
 from labrys.evidence.pcap.flow_rows import Rows
 from labrys.evidence.pcap.flows import Placed
 from labrys.evidence.pcap.headers import TCP, Headers
 from labrys.evidence.pcap.net_flow import PROTOCOL_NAMES
 from labrys.evidence.pcap.packets import Bools, Ints
-from labrys.evidence.pcap.protocols import dhcp, dns, http, kerberos, quic, rdp, rpc, smb, ssh, tls
+from labrys.evidence.pcap.protocols import (
+    dhcp,
+    dns,
+    ftp,
+    http,
+    irc,
+    kerberos,
+    ldap,
+    mailbox,
+    quic,
+    rdp,
+    rpc,
+    smb,
+    smtp,
+    ssh,
+    tls,
+)
 from labrys.evidence.pcap.talk import Piece, Talk
 from labrys.evidence.records import Records
 
@@ -27,11 +43,21 @@ MOST_BYTES: Final = 64 << 20
 
 _FIRST_PACKETS: Final = {
     services.HTTP: 12, services.SSL: 14, services.DNS: 8, services.SSH: 6, services.KRB_TCP: 12,
-    services.RDP: 14, **dict.fromkeys(services.MAY_TURN_TO_TLS, 14),
+    services.RDP: 14, services.MYSQL: 14, services.SMTP: 10_000, services.FTP: 20_000,
+    services.IRC: 10_000, services.LDAP: 2_000, services.POP3: 100, services.IMAP: 100,
 }  # fmt: skip
 """How many packets of each side are read at a connection's beginning."""
 Step = Callable[[Talk, Records, bool], None]
 Datagram = Callable[[Talk, Records, Piece, bool], None]
+_DIALOGUES: Final[dict[int, Datagram]] = {
+    services.SMTP: smtp.packet,
+    services.FTP: ftp.packet,
+    services.IRC: irc.packet,
+    services.LDAP: ldap.packet,
+    services.POP3: mailbox.packet,
+    services.IMAP: mailbox.packet,
+}
+"""Protocols in which both sides talk in turns; they may agree to go on with TLS."""
 _STEPS: Final[dict[int, Step]] = {
     services.HTTP: http.step,
     services.SSL: tls.step,
@@ -40,7 +66,8 @@ _STEPS: Final[dict[int, Step]] = {
     services.KRB_TCP: kerberos.step,
     services.KRB: kerberos.step,
     services.RDP: rdp.step,
-    **dict.fromkeys(services.MAY_TURN_TO_TLS, tls.step),
+    services.MYSQL: tls.step,  # it may go on with TLS
+    **dict.fromkeys(_DIALOGUES, dialogue.step),
 }
 """Protocols that are read as streams, and those of which something may wait at a flow's end."""
 _DATAGRAMS: Final[dict[int, Datagram]] = {
@@ -55,6 +82,7 @@ _DATAGRAMS: Final[dict[int, Datagram]] = {
 _PACKETS: Final[dict[int, Datagram]] = {
     services.SMB: smb.datagram,
     services.DCE_RPC: rpc.datagram,
+    **_DIALOGUES,
 }
 """Protocols over TCP that are read packet by packet, wherever one begins like a message."""
 
