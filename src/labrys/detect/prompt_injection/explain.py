@@ -22,8 +22,8 @@ _MOST_SENTENCES: Final = 400
 _MOST_QUOTES: Final = 4
 _AT_ONCE: Final = 100
 """Findings whose sentences are scored together."""
-_EQUAL: Final = 9
-"""Digits: what differs only behind them is a sum in another order."""
+_EQUAL: Final = 6
+"""Digits: what differs only behind them does so because other texts were summed up before."""
 _SENTENCE: Final = re.compile(
     r"(?:[^.!?\n\u3002\uff01\uff1f]|[.!?](?=\S))+[.!?\u3002\uff01\uff1f]*"
 )
@@ -81,9 +81,13 @@ def findings(
 
 
 def _told(said: list[Said], place: Place, held: Model) -> _Told | None:
-    order = sorted(said, key=lambda one: -one.above(held, "unsure", tasks=place.tasks)[1])
+    order = sorted(said, key=lambda one: -_factor(one, place, held))
     head, factor = order[0].above(held, "unsure", tasks=place.tasks)
     return _Told(order, head, factor) if head else None
+
+
+def _factor(one: Said, place: Place, held: Model) -> float:
+    return round(one.above(held, "unsure", tasks=place.tasks)[1], _EQUAL)
 
 
 def _finding(
