@@ -45,6 +45,14 @@ def test_matched_as_arrow_does(way, texts):
     assert regex.matched(texts, way.look, ignore_case=way.any_case).equals(wanted)
 
 
+@pytest.mark.parametrize("pattern", [pattern for pattern, _ in REPLACED])
+@settings(max_examples=60, deadline=None)
+@given(texts=TEXTS)
+def test_counted_as_arrow_does(pattern, texts):
+    texts = pa.array(texts, pa.string())
+    assert regex.counted(texts, pattern).equals(pc.count_substring_regex(texts, pattern))
+
+
 def test_few_are_done_here_and_many_by_arrow():
     assert regex._few(pa.array(["a@b.co"]), _MAILBOX, "!").to_pylist() == ["!"]
     assert regex._few(pa.array(["a@b.co "]).take(pa.array([0] * 900)), _MAILBOX, "!") is None

@@ -55,24 +55,32 @@ def grams(texts: pa.Array, sizes: Sequence[int], bits: int, *, longest: int = _L
 
     Of a text only its first `longest` bytes are read. A run never crosses from one text to another.
     """
+    made = by_size(texts, sizes, bits, longest=longest)
+    buckets = [np.empty(0, np.int64), *(made[size].bucket for size in sizes)]
+    owners = [np.empty(0, np.int64), *(made[size].text for size in sizes)]
+    return Grams(np.concatenate(buckets), np.concatenate(owners), len(texts))
+
+
+def by_size(
+    texts: pa.Array, sizes: Sequence[int], bits: int, *, longest: int = _LONGEST
+) -> dict[int, Grams]:
+    """As `grams`, each size for itself; the texts are read once for all sizes."""
     if not all(1 <= size <= _LONGEST_RUN for size in sizes):
         raise ValueError(f"runs are of 1 to {_LONGEST_RUN} bytes, not {list(sizes)}")
     data, ends = _bytes(texts, longest)
     owner = np.repeat(np.arange(len(texts)), np.diff(ends))
-    buckets, owners = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for size in sizes:
-        length = len(data) - size + 1
-        if length <= 0:
-            continue
-        run = np.zeros(length, np.uint64)
-        for at in range(size):
-            run = (run << np.uint64(8)) | data[at : at + length]
-        # Runs of different sizes with the same letters at their end are different runs.
-        value = ((run ^ _OF_SIZE[size]) * _MULTIPLIER) >> np.uint64(64 - bits)
-        inside = owner[:length] == owner[size - 1 :]
-        buckets.append(value[inside].astype(np.int64))
-        owners.append(owner[:length][inside])
-    return Grams(np.concatenate(buckets), np.concatenate(owners), len(texts))
+    made = {}
+    run = np.zeros(len(data) + 1, np.uint64)
+    for size in range(1, max(sizes, default=0) + 1):
+        length = max(0, len(data) - size + 1)
+        # Each run is one byte more behind the one of the size before.
+        run = (run[:length] << np.uint64(8)) | data[size - 1 :]
+        if size in sizes:
+            # Runs of different sizes with the same letters at their end are different runs.
+            value = ((run ^ _OF_SIZE[size]) * _MULTIPLIER) >> np.uint64(64 - bits)
+            inside = owner[:length] == owner[size - 1 :]
+            made[size] = Grams(value[inside].astype(np.int64), owner[:length][inside], len(texts))
+    return made
 
 
 def _bytes(texts: pa.Array, longest: int) -> tuple[npt.NDArray[np.uint8], Ints]:

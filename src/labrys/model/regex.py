@@ -3,6 +3,7 @@ than all else that is done about one message. Here they are compiled once, by th
 """
 
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,23 @@ def matched(texts: pa.Array, pattern: str, *, ignore_case: bool = False) -> pa.A
         return pc.match_substring_regex(texts, pattern, ignore_case=ignore_case)
     hit = [found.search(text) is not None for text in _bytes(texts)]
     return pa.array(np.array(hit, bool))
+
+
+def counted(texts: pa.Array, pattern: str) -> pa.Array:
+    """What `pyarrow.compute.count_substring_regex` gives (texts without nulls).
+
+    The expression must not match nothing.
+    """
+    found = _compiled(pattern)
+    left = found.programsize // _PER_ITEM - len(texts)
+    made = []
+    for text in _bytes(texts) if left >= 0 else ():
+        made.append(sum(1 for _ in islice(found.finditer(text), left + 1)))
+        if (left := left - made[-1]) < 0:
+            break
+    if left < 0:
+        return pc.count_substring_regex(texts, pattern)
+    return pa.array(made, pa.int32())
 
 
 def _few(texts: pa.Array, pattern: str, by: str) -> pa.Array | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labrys.model.grams import grams
+from labrys.model.grams import by_size, grams
 
 TEXTS = st.lists(st.none() | st.text(max_size=12), max_size=8)
 
@@ -55,3 +55,13 @@ def test_slices_and_wrong_sizes():
     )
     with pytest.raises(ValueError, match="runs are of 1 to 8"):
         grams(whole, [9], 16)
+
+
+@given(TEXTS, st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True))
+def test_each_size_for_itself_is_the_same(texts, sizes):
+    texts = pa.array(texts, pa.string())
+    found = by_size(texts, sizes, 20)
+    for size in sizes:
+        alone = grams(texts, [size], 20)
+        assert found[size].bucket.tolist() == alone.bucket.tolist()
+        assert found[size].text.tolist() == alone.text.tolist()

@@ -25,11 +25,7 @@ def detect(shape: str, batch: pa.Table) -> pa.Table:
 
 def _found(shape: str, batch: pa.Table) -> pa.Table:
     place, held = places()[shape], model()
-    made = {
-        row: said
-        for row, texts in sorted(seen(batch, place, held).items())
-        if (said := explain.finding(texts, place, held)) is not None
-    }
+    made = explain.findings(dict(sorted(seen(batch, place, held).items())), place, held)
     if not made:
         return FINDING.empty_table()
     taken = batch.take(pa.array(list(made)))

@@ -1,6 +1,9 @@
 """Says what a text tries to have an assistant do, where it stands, and how it was hidden."""
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +19,11 @@ ID: Final = "prompt_injection"
 VERSION: Final = "1"
 _LONGEST: Final = 300
 _MOST_SENTENCES: Final = 400
+_MOST_QUOTES: Final = 4
+_AT_ONCE: Final = 100
+"""Findings whose sentences are scored together."""
+_EQUAL: Final = 6
+"""Digits: what differs only behind them does so because other texts were summed up before."""
 _SENTENCE: Final = re.compile(
     r"(?:[^.!?\n\u3002\uff01\uff1f]|[.!?](?=\S))+[.!?\u3002\uff01\uff1f]*"
 )
@@ -45,25 +53,57 @@ _ADVICE: Final = (
 )
 
 
-def finding(said: list[Said], place: Place, held: Model) -> dict[str, Any] | None:
-    """What is said of a record with these texts, the strongest first; None where it is nothing."""
-    order = sorted(said, key=lambda one: -one.above(held, "unsure", tasks=place.tasks)[1])
-    first = order[0]
-    head, factor = first.above(held, "unsure", tasks=place.tasks)
-    if not head:
-        return None
-    sure = any(one.above(held, "likely", tasks=False)[0] for one in order)
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The texts of a record, the strongest first, and by which head and factor that one is told."""
+
+    order: list[Said]
+    head: str
+    factor: float
+
+
+def findings(
+    said: Mapping[int, list[Said]], place: Place, held: Model
+) -> dict[int, dict[str, Any]]:
+    """What is said of each record (by its row) with these texts; those that say nothing are left out."""
+    told = {row: one for row, texts in said.items() if (one := _told(texts, place, held))}
+    made: dict[int, dict[str, Any]] = {}
+    rows = list(told)
+    for some in (rows[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE)):
+        asked = [
+            (text.reading, told[row].head)
+            for row in some
+            for text in told[row].order[:_MOST_QUOTES]
+        ]
+        quoted = quotes(asked, held)
+        made |= {row: _finding(told[row], quoted, place, held) for row in some}
+    return made
+
+
+def _told(said: list[Said], place: Place, held: Model) -> _Told | None:
+    order = sorted(said, key=lambda one: -_factor(one, place, held))
+    head, factor = order[0].above(held, "unsure", tasks=place.tasks)
+    return _Told(order, head, factor) if head else None
+
+
+def _factor(one: Said, place: Place, held: Model) -> float:
+    return round(one.above(held, "unsure", tasks=place.tasks)[1], _EQUAL)
+
+
+def _finding(
+    told: _Told, quoted: Mapping[tuple[str, str], str], place: Place, held: Model
+) -> dict[str, Any]:
+    first, head = told.order[0], told.head
+    sure = any(one.above(held, "likely", tasks=False)[0] for one in told.order)
     concealed = bool(first.how) or first.column in ("text_hidden", "text_markup")
     severity = _severity(head, sure=sure, concealed=concealed)
     atlas = _atlas(first, head, place)
-    quote = quoted(first.reading, head, held)
-    reasons = [_reason(first.place, quote, first.score[HEADS.index(head)])]
-    reasons += [_reason(f"undone: {way}", first.text, 1.0) for way in _undone(first)]
-    reasons += [
-        _reason(one.place, quoted(one.reading, head, held), one.score[HEADS.index(head)])
-        for one in order[1:4]
-    ]
-    reasons += [_reason("ATLAS", f"{uid} {_ATLAS[uid]}", 0.0) for uid in atlas]
+    shows, *more = (
+        _reason(one.place, quoted[one.reading, head], one.score[HEADS.index(head)])
+        for one in told.order[:_MOST_QUOTES]
+    )
+    undone = [_reason(f"undone: {way}", first.text, 1.0) for way in _undone(first)]
+    known = [_reason("ATLAS", f"{uid} {_ATLAS[uid]}", 0.0) for uid in atlas]
     where = f", {first.place}" if concealed else ""
     return {
         "detector": ID,
@@ -72,10 +112,10 @@ def finding(said: list[Said], place: Place, held: Model) -> dict[str, Any] | Non
         "title": f"{'' if sure else 'Suspicious: '}{_TITLES[head]}{where}",
         "author": "labrys",
         "severity_id": int(severity),
-        "confidence": _confidence(factor, sure=sure),
+        "confidence": _confidence(told.factor, sure=sure),
         "techniques": [*atlas, *place.techniques, *(["T1027"] if first.how else [])],
         "tactics": list(place.tactics),
-        "reasons": reasons,
+        "reasons": [shows, *undone, *more, *known],
         "advice": _ADVICE,
     }
 
@@ -110,14 +150,27 @@ def _undone(said: Said) -> list[str]:
     return made
 
 
-def quoted(text: str, head: str, held: Model) -> str:
-    """The sentence of a text that speaks most to an assistant."""
-    whole = [each.strip() for each in _SENTENCE.findall(text)[:_MOST_SENTENCES]]
-    sentences = [part for each in whole for part in _PART.findall(each)]
-    if not sentences:
-        return shown(text)
-    value, _ = scores(bounded(pa.array(sentences, pa.string())), held)
-    return shown(sentences[int(np.argmax(value[:, HEADS.index(head)]))])
+def quotes(asked: Iterable[tuple[str, str]], held: Model) -> dict[tuple[str, str], str]:
+    """For each text and head the sentence that speaks most to an assistant, the first of equal ones.
+
+    A sentence of several texts is scored once: the parts of one mail say the same.
+    """
+    asked = dict.fromkeys(asked)
+    parts = {text: _sentences(text) for text, _ in asked}
+    number = {one: at for at, one in enumerate(dict.fromkeys(chain.from_iterable(parts.values())))}
+    value, _ = scores(bounded(pa.array(number, pa.string())), held)
+    value = np.round(value, _EQUAL)
+    made = {}
+    for text, head in asked:
+        at = [number[one] for one in parts[text]]
+        best = int(value[at, HEADS.index(head)].argmax()) if at else -1
+        made[text, head] = shown(parts[text][best] if at else text)
+    return made
+
+
+def _sentences(text: str) -> list[str]:
+    whole = (each.strip() for each in _SENTENCE.findall(text)[:_MOST_SENTENCES])
+    return [part for each in whole for part in _PART.findall(each)]
 
 
 def shown(text: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from labrys.detect.prompt_injection.canon import bounded, readings
 from labrys.detect.prompt_injection.places import Place
-from labrys.detect.prompt_injection.score import HEADS, Floats, Model, scores
+from labrys.detect.prompt_injection.score import HEADS, Floats, Ints, Model, scores
 from labrys.model.regex import matched
 
 PLAIN: Final = ""
@@ -48,35 +48,59 @@ class Said:
         return max(found, key=lambda pair: pair[1], default=("", 0.0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """The different texts of a column that have some words (`texts`, the numbers `chosen` of all
+    `different` ones), and the number of each row's."""
+
+    name: str
+    what: str
+    texts: pa.Array
+    chosen: Ints
+    different: int
+    index: Ints
+
+
 def seen(batch: pa.Table, place: Place, held: Model) -> dict[int, list[Said]]:
     """For each row of which something is to be said, the texts that say it."""
+    columns = [_column(batch[name], name, what) for name, what in place.of(batch)]
+    columns = [one for one in columns if len(one.texts)]
+    if not columns:
+        return {}
+    # All at once: of a few mails each column holds too little to be worth a pass of its own.
+    texts = pa.concat_arrays([one.texts for one in columns])
+    found, factor = _judged(texts, held, tasks=place.tasks)
     made: dict[int, list[Said]] = {}
-    for name, what in place.of(batch):
-        found, factor = _column(batch[name], name, what, place, held)
+    first = 0
+    for one in columns:
+        behind = first + len(one.chosen)
+        mine = {at - first: each for at, each in found.items() if first <= at < behind}
+        told = _of_rows(one, mine)
         if place.lines > 1:
-            found += _over_lines(batch, name, factor, {row for row, _ in found}, place, held)
-        for row, said in found:
+            lines = np.zeros(one.different)
+            lines[one.chosen] = factor[first:behind]
+            known = {row for row, _ in told}
+            told += _over_lines(batch, one.name, lines[one.index], known, place, held)
+        for row, said in told:
             made.setdefault(row, []).append(said)
+        first = behind
     return made
 
 
-def _column(
-    column: pa.ChunkedArray, name: str, what: str, place: Place, held: Model
-) -> tuple[list[tuple[int, Said]], Floats]:
-    """The rows of a column that say something, and how often each row has the limit; each different
-    text is scored once."""
+def _column(column: pa.ChunkedArray, name: str, what: str) -> _Column:
     coded = pc.fill_null(column.cast(pa.string()), "").combine_chunks().dictionary_encode()
     texts = bounded(coded.dictionary)
-    index = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
-    factor = np.zeros(len(texts))
     wordy = matched(texts, _WORDY)
     chosen = np.flatnonzero(np.asarray(wordy.to_numpy(zero_copy_only=False), bool))
-    if not len(chosen):
-        return [], factor[index]
-    found, factor[chosen] = _judged(texts.take(pa.array(chosen)), held, tasks=place.tasks)
-    said = {int(chosen[at]): Said(name, what, *each) for at, each in found.items()}
-    rows = np.flatnonzero(np.isin(index, list(said)))
-    return [(int(row), said[int(index[row])]) for row in rows], factor[index]
+    index = np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+    return _Column(name, what, texts.take(pa.array(chosen)), chosen, len(texts), index)
+
+
+def _of_rows(one: _Column, found: "dict[int, _Judged]") -> list[tuple[int, Said]]:
+    """The rows of a column that say something, by what was found in its texts."""
+    said = {int(one.chosen[at]): Said(one.name, one.what, *each) for at, each in found.items()}
+    rows = np.flatnonzero(np.isin(one.index, list(said)))
+    return [(int(row), said[int(one.index[row])]) for row in rows]
 
 
 def _over_lines(

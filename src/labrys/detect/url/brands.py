@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.model.grams import grams
+from labrys.model.grams import by_size, grams
+from labrys.model.regex import matched, replaced
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -28,6 +29,7 @@ _SIEVE: Final = 20
 _LONGEST_RUN: Final = 8
 _ANYWHERE: Final = 5
 _MISSPELT: Final = 6
+_LETTERS: Final = frozenset(string.ascii_lowercase)
 _LOOKS: Final = (
     *(
         ("rn", "m"),
@@ -54,8 +56,9 @@ class Runs:
     def count(self, texts: pa.Array) -> Floats:
         """How many of the runs stand in each text."""
         made = np.zeros(len(texts))
+        runs = by_size(texts, tuple(self.by_size), _BITS)
         for size, wanted in self.by_size.items():
-            found = grams(texts, [size], _BITS)
+            found = runs[size]
             near = np.flatnonzero(self.sieve[found.bucket >> (_BITS - _SIEVE)])
             bucket = found.bucket[near]
             at = np.minimum(np.searchsorted(wanted, bucket), len(wanted) - 1)
@@ -109,10 +112,36 @@ def misspellings(name: str) -> set[str]:
         head, letter, tail = name[:at], name[at], name[at + 1 :]
         made.add(head + tail)
         made.add(head + tail[:1] + letter + tail[1:])
-        for other in string.ascii_lowercase:
+        for other in _LETTERS:
             made.add(head + other + tail)
             made.add(head + other + letter + tail)
     return {each for each in made if each != name and len(each) >= _MISSPELT}
+
+
+def misspells(part: str, name: str) -> bool:
+    """Whether `part` is among `misspellings(name)`, without making them."""
+    if part == name or len(part) < _MISSPELT:
+        return False
+    pairs = enumerate(zip(part, name, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(part), len(name)))
+    rest, end = part[same:], name[same:]
+    match len(part) - len(name) if same else None:
+        case -1:
+            return rest == end[1:]
+        case 0:
+            swapped = end[1:2] + end[:1] + end[2:]
+            return rest == swapped or (rest[0] in _LETTERS and rest[1:] == end[1:])
+        case 1:
+            # Behind the whole name only its last letter can be added: twice is twice.
+            return rest[0] in _LETTERS and rest[1:] == end and (bool(end) or rest == name[-1])
+    return False
+
+
+def _misspelt_in(text: str, name: str) -> bool:
+    """Whether one of a name's misspellings stands in a text; the first letter is never wrong."""
+    begins = [at for at in range(len(text)) if text[at] == name[0]]
+    sizes = range(len(name) - 1, len(name) + 2)
+    return any(misspells(text[at : at + size], name) for at in begins for size in sizes)
 
 
 def _runs(texts: Iterable[str]) -> Runs:
@@ -138,14 +167,14 @@ def as_read(texts: pa.Array) -> pa.Array:
 
 def words(texts: pa.Array) -> pa.Array:
     """Texts with a dot before, behind and between their words."""
-    apart = pc.replace_substring_regex(texts, r"[^a-z]+", ".")
+    apart = replaced(texts, r"[^a-z]+", ".")
     return pc.binary_join_element_wise(".", apart, ".", "")
 
 
 def owned(domain: pa.Array, label: pa.Array, suffix: pa.Array) -> npt.NDArray[np.bool_]:
     """Whether a registered domain is a brand's own."""
     held = known()
-    named = pc.and_(pc.is_in(label, held.labels), pc.match_substring_regex(suffix, _OWN_SUFFIX))
+    named = pc.and_(pc.is_in(label, held.labels), matched(suffix, _OWN_SUFFIX))
     made: npt.NDArray[np.bool_] = pc.or_(pc.is_in(domain, held.own), named).to_numpy(
         zero_copy_only=False
     )
@@ -164,8 +193,6 @@ def imitated(host: str) -> list[str]:
     ]
     if not found:
         found = [
-            name
-            for name in held.brands
-            if len(name) >= _MISSPELT and any(each in read for each in misspellings(name))
+            name for name in held.brands if len(name) >= _MISSPELT and _misspelt_in(read, name)
         ]
     return found[:3]

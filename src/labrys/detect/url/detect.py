@@ -30,12 +30,11 @@ def detect(shape: str, batch: pa.Table) -> pa.Table:
     each = np.stack([_of_rows(one, margin) for one, margin in zip(coded, told, strict=True)])
     worst = each.max(axis=0)
     rows = np.flatnonzero(worst > held.limits["slight"])
+    if not len(rows):
+        return FINDING.empty_table()
     which = each.argmax(axis=0)[rows].tolist()
     links = [columns[side][row].as_py() for side, row in zip(which, rows.tolist(), strict=True)]
-    said = {
-        link: explain.finding(held, link, margin)
-        for link, margin in zip(links, worst[rows].tolist(), strict=True)
-    }
+    said = explain.findings(held, dict(zip(links, worst[rows].tolist(), strict=True)))
     return _built(shape, batch.take(pa.array(rows)), [said[link] for link in links])
 
 
@@ -48,8 +47,6 @@ def _of_rows(coded: pa.DictionaryArray, margin: Floats) -> Floats:
 
 
 def _built(shape: str, found: pa.Table, said: list[dict[str, Any]]) -> pa.Table:
-    if not said:
-        return FINDING.empty_table()
     records = found.select(["_id", "_source", "_offset", "_time"]).to_pylist()
     rows = [
         {

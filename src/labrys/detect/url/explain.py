@@ -1,5 +1,6 @@
 """Says why a link is held to be phishing."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from labrys.detect.url.brands import imitated
@@ -17,9 +18,20 @@ _ADVICE: Final = (
 )
 
 
-def finding(held: Model, link: str, margin: float) -> dict[str, Any]:
-    """What is said of a link whose log odds are `margin`."""
-    made = read(held.worst(link))
+def findings(held: Model, margins: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """What is said of each of these links, whose log odds are given."""
+    worst = held.worst(list(margins))
+    reasons = held.reasons(worst)
+    return {
+        link: _finding(held, link, margin, one, why)
+        for (link, margin), one, why in zip(margins.items(), worst, reasons, strict=True)
+    }
+
+
+def _finding(
+    held: Model, link: str, margin: float, worst: str, why: list[tuple[str, float, float]]
+) -> dict[str, Any]:
+    made = read(worst)
     brands = imitated(made.host) if made is not None else []
     severity, confidence = _graded(held, margin, named=bool(brands))
     said = f", with the name of {', '.join(brands)}" if brands else ""
@@ -29,7 +41,7 @@ def finding(held: Model, link: str, margin: float) -> dict[str, Any]:
     ]
     reasons += [
         _reason(what, f"{value:.2f}".rstrip("0").rstrip("."), round(part, 2))
-        for what, value, part in held.reasons(link)[:_MOST]
+        for what, value, part in why[:_MOST]
     ]
     return {
         "detector": ID,

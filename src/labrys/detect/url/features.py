@@ -6,8 +6,7 @@ most of a URL is his to choose, so what is hard is hard only as long as the link
 (a brand's name beside a domain that is not the brand's), costs him nothing (free hosting) and works.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.detect.dga.names import cut, letters, surprises
-from labrys.detect.url.brands import as_read, known, owned, words
+from labrys.detect.url.brands import as_read, known, words
 from labrys.detect.url.parts import Hosts, Marks, Urls
 from labrys.model.feature import Feature, Reach, used
 from labrys.model.grams import Grams, grams
+from labrys.model.regex import counted, matched, replaced
 
 Floats = npt.NDArray[np.float64]
 Tables = Mapping[str, npt.NDArray[Any]]
@@ -30,7 +30,6 @@ BITS: Final = 17
 _MOST_HOST: Final = 100
 _MOST_PATH: Final = 300
 
-_DEEPEST: Final = 4
 _OLD: Final = r"^(com|net|org|edu|gov|mil|int|info|biz)$"
 _PRIVATE: Final = r"^(?:10|127|192[.]168|172[.](?:1[6-9]|2[0-9]|3[01])|169[.]254)[.][0-9.]+$|[.](?:local|lan|internal)$"
 _INNER_END: Final = r"(?:^|[.])(?:com|net|org|gov|edu|co|ne|or|go)(?:[.][a-z]{2})?(?:$|[.])|(?:-|[.])(?:com|co-jp|cojp)(?:-|$)"
@@ -106,11 +105,10 @@ def numbers(urls: Urls, tables: Tables) -> Floats:
 def judged(urls: Urls) -> Marks:
     """Which URLs say something: not what browsers do not open, nor what lies in a local network, nor
     what a brand publishes itself, nor what a mail guard has wrapped so that its target is hidden."""
-    hosts, zones = urls.hosts, known().zones
-    above = names_above(hosts)
-    open_to_all = np.maximum.reduce([below(above, zone) for zone in zones.values()])
-    brands = owned(hosts.domain, hosts.label, hosts.suffix) & ~hosts.tenant & (open_to_all == 0)
-    hidden = below(above, zones["guard"]) > 0
+    hosts = urls.hosts
+    open_to_all = np.logical_or.reduce(list(hosts.zones.values()))
+    brands = hosts.owned & ~hosts.tenant & ~open_to_all
+    hidden = hosts.zones["guard"]
     nothing = (_has(hosts.name, _PRIVATE) > 0) | (_has(hosts.domain, "_") > 0)
     named = hosts.address | (_length(hosts.domain) > 0)
     made: Marks = urls.web & (named & ~brands & ~hidden & ~nothing)[urls.host]
@@ -139,26 +137,24 @@ def path_runs(urls: Urls) -> Grams:
 def _folded(text: pa.Array) -> pa.Array:
     # No mark for the end: what is put behind it would take that away.
     text = pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, _MOST_PATH))
-    return pc.replace_substring_regex(text, "[0-9]", "0")
+    return replaced(text, "[0-9]", "0")
 
 
 def _before(hosts: Hosts) -> pa.Array:
-    return pc.replace_substring_regex(hosts.before, "^www(?:[.]|$)", "")
+    return replaced(hosts.before, "^www(?:[.]|$)", "")
 
 
 def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
     held = known()
-    own = owned(hosts.domain, hosts.label, hosts.suffix)
+    own, zones = hosts.owned, hosts.zones
     stranger = ~own
-    name = pc.replace_substring_regex(hosts.name, "^www[.]", "")
+    name = replaced(hosts.name, "^www[.]", "")
     before = _before(hosts)
     # What somebody chose: not the end, which is the registry's or the hosting service's.
     chosen = pc.binary_join_element_wise(before, hosts.label, ".")
     read, apart = as_read(chosen), words(chosen)
     spelt = letters(cut(hosts.label))
     vowels = spelt.count(np.isin(spelt.code, list(b"aeiou"))) / np.maximum(spelt.length, 1)
-    above = names_above(hosts)
-    zones = {kind: below(above, zone) for kind, zone in held.zones.items()}
     exact = held.anywhere.count(read) * stranger
     return {
         "host_odds": host_runs(hosts).total(tables["host"]),
@@ -175,8 +171,8 @@ def _of_hosts(hosts: Hosts, tables: Tables) -> dict[str, Floats]:
         "old": _has(hosts.suffix, _OLD),
         "country": _has(hosts.suffix, _COUNTRY) * ~hosts.tenant,
         "suffix": _count(hosts.suffix, "[.]"),
-        "hosting": np.maximum(zones["hosting"], hosts.tenant),
-        **{kind: zones[kind] for kind in ("dynamic", "shortener", "tunnel", "form")},
+        "hosting": (zones["hosting"] | hosts.tenant).astype(float),
+        **{kind: zones[kind].astype(float) for kind in ("dynamic", "shortener", "tunnel", "form")},
         "address": hosts.address.astype(float),
         "private": _has(hosts.name, _PRIVATE),
         "foreign": _has(hosts.name, r"(^|[.])xn--"),
@@ -215,34 +211,16 @@ def _of_paths(urls: Urls, tables: Tables, host: Mapping[str, Floats]) -> dict[st
     }
 
 
-def names_above(hosts: Hosts) -> list[pa.Array]:
-    """The names of hosts, those some labels higher, and those above what was registered, so that
-    labels put in front hide none."""
-    made = [hosts.name]
-    for rest in (hosts.name, pc.binary_join_element_wise("", hosts.domain, ".")):
-        for _ in range(_DEEPEST):
-            rest = pc.replace_substring_regex(rest, "^[^.]*[.]", "")
-            made.append(rest)
-    return made
-
-
-def below(above: Sequence[pa.Array], zones: pa.Array) -> Floats:
-    """Whether hosts (by `names_above`) lie below one of some zones."""
-    return _floats(reduce(pc.or_, (pc.is_in(rest, zones) for rest in above)))
-
-
 def _length(texts: pa.Array) -> Floats:
     return _floats(pc.utf8_length(texts))
 
 
 def _count(texts: pa.Array, expression: str) -> Floats:
-    return _floats(
-        pc.count_substring_regex(texts, expression if len(expression) > 1 else f"[{expression}]")
-    )
+    return _floats(counted(texts, expression if len(expression) > 1 else f"[{expression}]"))
 
 
 def _has(texts: pa.Array, expression: str) -> Floats:
-    return _floats(pc.match_substring_regex(texts, expression))
+    return _floats(matched(texts, expression))
 
 
 def _floats(values: pa.Array) -> Floats:

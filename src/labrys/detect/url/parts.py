@@ -6,7 +6,7 @@ not what the link is. Source: WHATWG URL Standard.
 
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from publicsuffixlist import PublicSuffixList
 
+from labrys.detect.url.brands import known, owned
 from labrys.evidence.mail.domains import ascii_host, ip, registered
+from labrys.model.regex import matched, replaced
 
 LONGEST: Final = 2_048
 """So many characters of a URL are read, a user in front of its host not counted."""
@@ -32,13 +34,15 @@ _ADDRESS: Final = (
 )
 _NEEDLESS: Final = r"%([46][1-9A-Fa-f]|[57][0-9Aa]|3[0-9])"
 """A letter or digit that need not be encoded."""
+_HIGHEST: Final = 4
+_HEIGHTS: Final = 1 + 2 * _HIGHEST
 _WEB: Final = pa.array(["http", "https", "ftp", ""])
 
 Ints = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hosts:
     """Different hosts: `name` as DNS would ask for it, what was registered, and what stands before.
 
@@ -52,6 +56,20 @@ class Hosts:
     suffix: pa.Array
     address: Marks
     tenant: Marks
+
+    @cached_property
+    def owned(self) -> Marks:
+        """Which are below a brand's own registered domain."""
+        return owned(self.domain, self.label, self.suffix)
+
+    @cached_property
+    def zones(self) -> dict[str, Marks]:
+        """For each kind of zone in which others give names (`known.toml`), which hosts lie in one."""
+        above, count = _names_above(self), len(self.name)
+        return {
+            kind: np.logical_or.reduce(_marks(pc.is_in(above, zones)).reshape(_HEIGHTS, count))
+            for kind, zones in known().zones.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,17 @@ class Urls:
     web: Marks
 
 
+def _names_above(hosts: Hosts) -> pa.Array:
+    """The names of hosts, those some labels higher, and those above what was registered, so that
+    labels put in front hide none: all hosts' at the first height, then all at the next."""
+    made = [hosts.name]
+    rests = pa.concat_arrays([hosts.name, pc.binary_join_element_wise("", hosts.domain, ".")])
+    for _ in range(_HIGHEST):
+        rests = replaced(rests, "^[^.]*[.]", "")
+        made.append(rests)
+    return pa.concat_arrays(made)
+
+
 def parts(urls: pa.Array) -> Urls:
     """URLs in parts; whatever is no URL has no host."""
     text = shortened(pc.fill_null(urls, ""))
@@ -78,9 +107,7 @@ def parts(urls: pa.Array) -> Urls:
         return pc.fill_null(pc.struct_field(found, name), "")
 
     scheme = pc.utf8_lower(part("scheme"))
-    web = pc.and_(
-        pc.is_in(scheme, _WEB.cast(scheme.type)), pc.match_substring_regex(text, _ADDRESS)
-    )
+    web = pc.and_(pc.is_in(scheme, _WEB.cast(scheme.type)), matched(text, _ADDRESS))
     host = pc.if_else(web, pc.utf8_lower(part("host")), "").dictionary_encode()
     path = pc.utf8_rtrim(pc.replace_substring(_plain(part("path")), "\\", "/"), "/")
     port = part("port")
@@ -106,7 +133,7 @@ def shortened(urls: pa.Array) -> pa.Array:
 
 def _plain(texts: pa.Array) -> pa.Array:
     """Texts with letters and digits written as themselves, which says the same (RFC 3986, 6.2.2.2)."""
-    coded = pc.match_substring_regex(texts, _NEEDLESS)
+    coded = matched(texts, _NEEDLESS)
     at = np.flatnonzero(coded.to_numpy(zero_copy_only=False))
     if not len(at):
         return texts

@@ -78,19 +78,27 @@ class Model:
             made[chosen] = self.trees.raw(numbers(read, self.tables)[:, USED][chosen])
         return made
 
-    def worst(self, url: str) -> str:
-        """The part of a URL that its score is of: where it leads, or itself."""
-        texts, _, _ = views(pa.array([url], pa.string()))
-        return str(texts[int(np.argmax(self._told(texts)))].as_py())
+    def worst(self, urls: Sequence[str]) -> list[str]:
+        """The part of each URL that its score is of: where it leads, or itself."""
+        texts, owner, _ = views(pa.array(urls, pa.string()))
+        told = self._told(texts)
+        # Of equals the one that comes first.
+        order = np.lexsort((np.arange(len(told)), -told, owner))
+        first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+        made: list[str] = texts.take(pa.array(first)).to_pylist()
+        return made
 
-    def reasons(self, url: str) -> list[tuple[str, float, float]]:
-        """What makes a URL look like phishing: feature, its value, and its part in the log odds."""
-        seen = numbers(parts(pa.array([self.worst(url)])), self.tables)[:, USED]
-        moved = self.trees.contributions(seen)[0]
-        names = [each for each, use in zip(FEATURES, USED, strict=True) if use]
-        order = np.argsort(-moved)
+    def reasons(self, worst: Sequence[str]) -> list[list[tuple[str, float, float]]]:
+        """What makes URLs (each the `worst` of one) look like phishing: feature, its value, and its
+        part in the log odds."""
+        seen = numbers(parts(pa.array(worst, pa.string())), self.tables)[:, USED]
+        moved = self.trees.contributions(seen)
+        names = [each.what for each, use in zip(FEATURES, USED, strict=True) if use]
         return [
-            (names[at].what, float(seen[0, at]), float(moved[at])) for at in order if moved[at] > 0
+            [(names[at], value[at], part[at]) for at in order if part[at] > 0]
+            for value, part, order in zip(
+                seen.tolist(), moved.tolist(), np.argsort(-moved, axis=1).tolist(), strict=True
+            )
         ]
 
 

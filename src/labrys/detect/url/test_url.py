@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from labrys.detect.contract import RowDetector
 from labrys.detect.registry import detectors
-from labrys.detect.url.brands import as_read, imitated, known, misspellings, owned, words
+from labrys.detect.url.brands import as_read, imitated, known, misspellings, misspells, owned, words
 from labrys.detect.url.detect import detect
 from labrys.detect.url.features import FEATURES, NAMES, USED, judged, numbers
 from labrys.detect.url.parts import parts
@@ -137,7 +137,8 @@ def test_what_is_hung_on_a_link_hides_it_from_nobody(hung_on: str) -> None:
     for url in (PHISHING[0], PHISHING[1], PHISHING[3]):
         before, after = scores(pa.array([url, url + hung_on]))
         assert after >= before
-        assert model().worst(url + hung_on).startswith(url.rstrip("/"))
+        (worst,) = model().worst([url + hung_on])
+        assert worst.startswith(url.rstrip("/"))
 
 
 def test_a_users_name_however_long_does_not_hide_the_host() -> None:
@@ -175,6 +176,21 @@ def test_brands_and_their_misspellings() -> None:
     assert imitated("login-paypal.example.top") == ["paypal"]
     assert imitated("garden.example.org") == []
     assert "paypal" not in misspellings("paypal")
+
+
+@given(st.text("abz9-", min_size=5, max_size=9), st.text("abz9-", min_size=4, max_size=10))
+def test_a_misspelling_is_known_without_making_all(name: str, part: str) -> None:
+    near = misspellings(name)
+    assert misspells(part, name) == (part in near)
+    assert all(misspells(each, name) for each in near)
+
+
+def test_links_say_alone_what_they_say_among_others() -> None:
+    held = model()
+    links = [*PHISHING, "https://www.example.org/?u=https%3A%2F%2Fqzkwx.top%2F"]
+    together = held.worst(links)
+    assert together == [one for link in links for one in held.worst([link])]
+    assert held.reasons(together) == [one for link in together for one in held.reasons([link])]
 
 
 def test_what_is_free_is_not_used_and_what_is_added_only_raises() -> None:

@@ -6,14 +6,12 @@ carries as before, or another domain that no brand owns. Where the path says who
 a shortened link, a free page), the path has to stay.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from labrys.detect.url.brands import known, owned
-from labrys.detect.url.features import Floats, below, names_above
 from labrys.detect.url.parts import Urls, parts
 from labrys.detect.url.score import model, scores
 from labrys.detect.url.threat import ADD_ONLY, COST, MUTATIONS
@@ -83,14 +81,12 @@ def _path(urls: Urls, at: int) -> str:
 
 def _shared(urls: Urls) -> bool:
     """Whether the link before lies where the path says whose page it is."""
-    above = names_above(urls.hosts)
-    zones = (below(above, known().zones[kind]) for kind in _SHARED)
-    return any(zone[int(urls.host[0])] > 0 for zone in zones)
+    return any(bool(urls.hosts.zones[kind][urls.host[0]]) for kind in _SHARED)
 
 
 def _own(urls: Urls, at: int) -> bool:
     """Whether a host is one that an attacker can register: in no zone of a company's, no address."""
     place = int(urls.host[at])
-    above = names_above(urls.hosts)
-    zones: Sequence[Floats] = [below(above, zone) for zone in known().zones.values()]
-    return not urls.hosts.address[place] and not any(zone[place] > 0 for zone in zones)
+    return not urls.hosts.address[place] and not any(
+        zone[place] for zone in urls.hosts.zones.values()
+    )
