@@ -92,6 +92,8 @@ def _format(made: Format) -> str:
     said = f"Shapes: {codes(own)}."
     if rest:
         said += f" Where a file holds something else as well: {codes(rest)}."
+    if made.mixed:
+        said += " Events of other services in the same file are read as theirs."
     parts = [f"## {made.id}", f"{made.title}.", said]
     if made.spec:
         parts.append("Written after:\n\n" + "\n".join(f"- {_spec(one)}" for one in made.spec))

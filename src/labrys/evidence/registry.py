@@ -28,8 +28,8 @@ UNSURE = 0.5
 class Format:
     """One evidence format, as its `format.toml` describes it.
 
-    `unit` says what `_offset` counts (`byte` or `record`); `shapes` the shapes it may yield, with
-    `*` where a part comes from the evidence; `version` changes when what it yields changes.
+    `unit` says what `_offset` counts (`byte` or `record`); `shapes` the shapes of its own events,
+    with `*` where a part comes from the evidence; `version` changes when what it yields changes.
     """
 
     id: str
@@ -44,6 +44,8 @@ class Format:
     named: str = ""
     """An expression for the whole names of sources that nothing in them tells, e.g. raw numbers in
     an archive of a known kind; asked where no format knows the content."""
+    mixed: bool = False
+    """Whether a file of it may hold events of all other formats that say so, and of none."""
     generic: bool = False
     """Whether it is for what no other knows: it never answers more than `UNSURE`."""
     grows: str = ""
@@ -127,6 +129,7 @@ def _load(folder: Traversable, package: str) -> Format | None:
         module=f"{package}.read",
         magic=table.get("magic", "").encode("latin-1"),
         named=table.get("named", ""),
+        mixed=table.get("mixed", False),
         generic=table.get("generic", False),
         grows=table.get("grows", ""),
         replays=table.get("replays", ""),
