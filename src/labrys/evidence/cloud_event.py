@@ -61,8 +61,9 @@ def read(source: Source, recognise: Recognise) -> Iterator[Shaped]:
         stream.seek(0)
         unknown = "csv.record" if table else "json.record"
         for offset, item in table_rows(stream) if table else cloud_objects(stream):
-            for shape, fields, time in _rows(records, offset, item, order, unknown):
-                size = len(item) if isinstance(item, bytes) else 1000
+            rows = _rows(records, offset, item, order, unknown)
+            size = max(400, (len(item) if isinstance(item, bytes) else 1000) // max(1, len(rows)))
+            for shape, fields, time in rows:
                 records.add(shape, fields, time=time, offset=offset, size=size)
                 if records.full:
                     yield from records.drain()

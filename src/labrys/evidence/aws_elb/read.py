@@ -10,7 +10,7 @@ from labrys.evidence.text_lines import decode, lines
 
 def sniff(head: bytes, name: str) -> float:
     """Sure when most of the first lines are such a log's."""
-    if head[:1] in (b"{", b"[", b"#"):
+    if head[:1] in (b"{", b"[", b"#") or b"\0" in head:
         return 0.0
     text = [decode(raw) for _, raw, _ in lines(io.BytesIO(head))]
     if len(text) > 1 and not head.endswith(b"\n"):

@@ -21,7 +21,7 @@ def sniff(head: bytes, name: str) -> float:
 
 
 def _is_text(head: bytes) -> bool:
-    if head[:1] in (b"{", b"["):
+    if head[:1] in (b"{", b"[") or b"\0" in head:
         return False
     text = [decode(raw) for _, raw, _ in lines(io.BytesIO(head))]
     if len(text) > 1 and not head.endswith(b"\n"):

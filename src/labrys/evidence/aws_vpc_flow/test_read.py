@@ -86,6 +86,14 @@ def test_headers_between_joined_files(tmp_path: Path) -> None:
     ]
 
 
+def test_headers_without_end_are_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("srcaddr dstaddr dstport\n10.0.0.1 10.0.0.2 22\n" * 1_500)
+    rows = read_rows("aws_vpc_flow", path)
+    assert len([row for row in rows if row["srcaddr"] == "10.0.0.1"]) == 1_500
+    assert len(rows) == 2_000
+
+
 def test_parquet_as_aws_delivers_it(tmp_path: Path) -> None:
     path = tmp_path / "flows.parquet"
     table = pa.table(

@@ -14,6 +14,8 @@ from labrys.evidence.delimited import Batches, Offsets
 from labrys.evidence.records import Shaped, Source
 from labrys.evidence.text_lines import decode, lines
 
+_FREE_HEADERS: Final = 1_000
+_BYTES_PER_HEADER: Final = 64 << 10  # joined files have more: only an attack is denied
 _STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]{5,20}Z ")
 _RECORD: Final = re.compile(
     r"(?:\d{4}-\d\d-\d\dT[\d:.]{5,20}Z )?\d{1,2} (?:\d{12}|unknown) eni-\w{6,40}"
@@ -59,28 +61,20 @@ class _Reader:
     def __init__(self, source: Source) -> None:
         self._batches = Batches(source)
         self._names: tuple[str, ...] = ()
+        self._headers = 0
 
     def block(self, offset: int, block: bytes) -> Iterator[Shaped]:
         """The rows of some whole lines: headers may stand between them, where logs were joined."""
         starts = np.append(delimited.line_starts(block), len(block))
         row = 0
-        for at in self._headers(block, starts):
+        most = _FREE_HEADERS + offset // _BYTES_PER_HEADER - self._headers
+        for at in _headers(block, starts, most):
+            self._headers += 1
             yield from self._rows(offset, block, starts[row : at + 1])
             line = decode(block[starts[at] : starts[at + 1]])
             self._names = tuple(_words(line))
             row = at + 1
         yield from self._rows(offset, block, starts[row:])
-
-    @staticmethod
-    def _headers(block: bytes, starts: Offsets) -> list[int]:
-        """The lines that are headers: those with a field's name in them."""
-        found, at = [], block.find(b"dstaddr")
-        while at >= 0:
-            line = int(np.searchsorted(starts, at, side="right")) - 1
-            if is_header(_words(decode(block[starts[line] : starts[line + 1]]))):
-                found.append(line)
-            at = block.find(b"dstaddr", int(starts[line + 1]))
-        return found
 
     def _rows(self, offset: int, block: bytes, begins: Offsets) -> Iterator[Shaped]:
         """The rows of the lines that begin there, all but the last place."""
@@ -114,6 +108,19 @@ class _Reader:
                 if line
             ]
         )
+
+
+def _headers(block: bytes, starts: Offsets, most: int) -> list[int]:
+    """The lines that are headers, so many at most: those with a field's name in them."""
+    found: list[int] = []
+    at, looks = block.find(b"dstaddr"), 2 * max(most, 0)
+    while at >= 0 and len(found) < most and looks:
+        line = int(np.searchsorted(starts, at, side="right")) - 1
+        if is_header(_words(decode(block[starts[line] : starts[line + 1]]))):
+            found.append(line)
+        at = block.find(b"dstaddr", int(starts[line + 1]))
+        looks -= 1
+    return found
 
 
 def _sorted(block: bytes, begins: Offsets, width: int) -> tuple[list[bytes], list[int], list[int]]:

@@ -22,6 +22,7 @@ WAF: Final = "azure.waf"
 WEB: Final = "web.access"
 _MOST: Final = 100_000
 _RAW: Final = 400
+_SHORT: Final = 400
 _DOCUMENTED: Final = spelling(
     *("category", "properties", "operationName", "resourceId", "flowRecords", "flowLogVersion"),
     *("macAddress", "time", "systemId"),
@@ -83,22 +84,28 @@ def _flows(record: dict[str, Any]) -> Iterator[Row]:
     around = {
         name: value
         for name, value in record.items()
-        if name not in ("properties", "flowRecords") and isinstance(value, str | int)
+        if name not in ("properties", "flowRecords") and _is_short(value)
     }
     version = dig(record, "properties.Version") or record.get("flowLogVersion")
-    if version is not None:
+    if _is_short(version):
         around["version"] = version
     for number, (rule, line) in enumerate(_tuples(record)):
         if number == _MOST:
             yield UNPARSED, {"reason": f"more than {_MOST} flows in a record", "raw": ""}, None
             return
-        row = _flow(line.split(",")) if isinstance(line, str) else None
+        row = _flow(line.split(",")) if isinstance(line, str) and _is_short(line) else None
         if row is None:
             raw = str(line)[:_RAW]
             yield UNPARSED, {"reason": "not a flow", "raw": raw}, None
         else:
             fields, time = row
-            yield FLOW, {**around, "rule": rule, "flow": line, **fields}, time
+            said = rule if _is_short(rule) else None
+            yield FLOW, {**around, "rule": said, "flow": line, **fields}, time
+
+
+def _is_short(value: Any) -> bool:
+    """Whether a value may stand in each of a record's many rows."""
+    return isinstance(value, int) or (isinstance(value, str) and len(value) <= _SHORT)
 
 
 def _tuples(record: dict[str, Any]) -> Iterator[tuple[Any, Any]]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from labrys.evidence.azure_network.events import recognise
 from labrys.evidence.test_cloud_event import read_rows
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -37,3 +38,26 @@ def test_gateways() -> None:
     assert (seen["shape"], seen["action"]) == ("azure.waf", "Detected")
     assert (blocked["cs-uri"], blocked["c-ip"]) == ("/a?b=c", "192.0.2.10")
     assert other["shape"] == "json.record"
+
+
+def test_what_is_long_is_not_multiplied() -> None:
+    record = {
+        "category": "FlowLogFlowEvent",
+        "time": "x" * 1_000_000,
+        "flowRecords": {
+            "flows": [
+                {
+                    "flowGroups": [
+                        {
+                            "rule": "y" * 1_000_000,
+                            "flowTuples": ["1,10.0.0.1,10.0.0.2,1,2,6,O,B,NX,0,0,0,0"] * 1_000,
+                        }
+                    ]
+                }
+            ]
+        },
+    }
+    rows = recognise(record)
+    assert rows is not None
+    assert len(rows) == 1_000
+    assert sum(len(str(fields)) for _, fields, _ in rows) < 1_000_000

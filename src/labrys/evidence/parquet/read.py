@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from labrys.evidence.aws_vpc_flow import columns as aws_flow
 from labrys.evidence.csv_table.read import times
 from labrys.evidence.delimited import Batches, column_names
+from labrys.evidence.flow_sides import with_sides
+from labrys.evidence.ocsf_events import events as ocsf_events
 from labrys.evidence.parquet.text import texts
 from labrys.evidence.records import MOST_COLUMNS, Shaped, Source
 
@@ -127,6 +129,12 @@ def _known(batch: pa.RecordBatch) -> Shaped:
     """The rows under the shape of a log that is kept as Parquet, where it is one."""
     if aws_flow.is_flow(batch.schema.names):
         return aws_flow.SHAPE, aws_flow.flows(batch)
+    if "class_uid" in batch.schema.names:
+        classes = batch.column("class_uid").unique().to_pylist()
+        shape = ocsf_events.shape_of(batch.schema.names, classes)
+        if shape == ocsf_events.FLOW:
+            return shape, with_sides(batch, ocsf_events.NAMES)
+        return shape or SHAPE, batch
     return SHAPE, batch
 
 
