@@ -33,8 +33,8 @@ _DATE_WITHIN: Final = re.compile(
 _MONTHS: Final = {
     f"{number:02}": name
     for number, name in enumerate(
-        "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(),
-        1,  # noqa: SIM905
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+        1,
     )
 }
 _KLOG: Final = re.compile(r"[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d{6}) ", re.ASCII)
