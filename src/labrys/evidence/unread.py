@@ -58,6 +58,7 @@ _KINDS: Final = (
     _Kind("a memory dump", (b"PAGEDU64", b"PAGEDUMP", b"EMiL", b"AVML", b"\xd2\xbe\xd2\xbe", b"hibr", b"HIBR"), 0, _MEMORY),
     _Kind("a crash dump of a process", (b"MDMP\x93\xa7",), 0, "look into it with a debugger"),
     _Kind("a document or another compound file, and no Outlook item", (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)),
+    _Kind("a document or program packed as ZIP", (b"PK\x03\x04",)),
     _Kind("a PDF", (b"%PDF-",)),
     _Kind("a program for Windows", (b"MZ",)),
     _Kind("a program for Unix (ELF)", (b"\x7fELF",)),

@@ -52,7 +52,7 @@ def _plausible(batch: pa.Table, made: Recognised) -> Flags:
     none = np.zeros(batch.num_rows, np.int64)
     strange = sum((filled[name] for name in made.strange), none)
     whole = sum((filled[name] for name in made.known), strange)
-    bare = (whole <= PLAIN_ENOUGH) & (strange <= others())
+    bare = (whole <= PLAIN_ENOUGH) & (strange <= others()) & _any(filled, made.titles, none)
     named = _flags(pc.match_substring_regex(_first(batch, made.product.title), SENTENCE))
     telling = _any(filled, made.severity, none) | bare
     perhaps = named & telling & _flags(pc.is_valid(batch["_time"]))

@@ -26,12 +26,13 @@ _CONFIDENCE: Final = 40
 class Recognised:
     """How to read a table as alerts, and which columns tell whether a record is one.
 
-    `surely` may hold a title that can be nothing else; `known` are the columns that alerts have,
-    `strange` the others.
+    `surely` may hold a title that can be nothing else, `titles` one where there is no severity;
+    `known` are the columns that alerts have, `strange` the others.
     """
 
     product: Product
     surely: tuple[str, ...]
+    titles: tuple[str, ...]
     severity: tuple[str, ...]
     known: tuple[str, ...]
     strange: tuple[str, ...]
@@ -51,6 +52,7 @@ def recognised(shape: str, columns: tuple[str, ...]) -> Recognised | None:
     return Recognised(
         product=_product(shape, plain, (*surely, *perhaps), severity, entities),
         surely=surely,
+        titles=tuple(name for name in perhaps if plain[name] not in _described()),
         severity=severity,
         known=tuple(name for name, short in plain.items() if short in _known()),
         strange=tuple(name for name, short in plain.items() if short not in _known()),
@@ -106,6 +108,11 @@ def _entities(plain: dict[str, str]) -> tuple[EntityColumn, ...]:
         if found:
             made.append(EntityColumn(kind, role, tuple(column for _, column in found)))
     return tuple(made)
+
+
+@cache
+def _described() -> frozenset[str]:
+    return frozenset(table("generic.toml")["described"])
 
 
 @cache

@@ -290,6 +290,13 @@ def test_other_records_are_no_alerts(record: dict[str, Any]) -> None:
     assert not found("linux.syslog", WAZUH)
 
 
+def test_a_timeline_is_no_alerts() -> None:
+    line = {"Time": "1772600767", "Source": "LOG", "Host": "ws9", "User": "-"}
+    described = {**line, "Description": "Service started again"}
+    assert not found("csv.record", described)
+    assert found("csv.record", {**described, "Severity": "high"})
+
+
 def test_a_bare_table_without_times_is_no_alerts() -> None:
     assert not found("csv.record", BARE, time=None)
 

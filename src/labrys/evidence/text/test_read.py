@@ -31,6 +31,11 @@ def rows(tmp_path: Path, data: bytes) -> list[tuple[str, dict[str, Any]]]:
         "3/4/2024 11:04:05 AM started",
         '192.0.2.1 - - [04/Mar/2024:12:04:05 +0100] "GET / HTTP/1.1" 200 1',
         "app-7.log 2024-03-04 11:04:05 started",
+        "2024.03.04 11:04:05 started",
+        "03/04/24 11:04:05.000 started",
+        "20240304 110405 started",
+        ">>>  Section start 2024/03/04 11:04:05.000",
+        "I0304 11:04:05.000000       1 server.go:12] started",
         "1709550245 started",
         "1709550245.000: started",
     ],
@@ -40,7 +45,10 @@ def test_the_time_of_a_line(tmp_path: Path, line: str) -> None:
     assert (row["line"], row["_time"]) == (line, MOMENT)
 
 
-@pytest.mark.parametrize("line", ["started", "17095502450000 x", "12024-03-04 11:04:05", "4 Mar"])
+@pytest.mark.parametrize(
+    "line",
+    ["started", "17095502450000 x", "12024-03-04 11:04:05", "4 Mar", "I1304 11:04:05.000000 1 x"],
+)
 def test_no_time_is_made_up(tmp_path: Path, line: str) -> None:
     ((_, row),) = rows(tmp_path, line.encode())
     assert row["_time"] is None
@@ -66,6 +74,7 @@ def test_sniffing() -> None:
         b"\xff\xfea\0",
         b"\x1b[31mred\n",
         b"a\t",
+        b"N\bNA\bAM\bME\bE\n",
     ):
         assert sniff(head, "x") == 0.01
     for head in (b"", b"a\0b", bytes(range(1, 32)), b"\x80\x81\x82\x83", b"\x7fELF\x01\x01"):

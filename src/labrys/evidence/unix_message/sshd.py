@@ -20,10 +20,20 @@ _SAID: Final = (
 _TRIED: Final = (
     rf"\w+ (?P<auth_method>\S+) for {_USER} {_FROM}(?: (?P<protocol>ssh\d?))?(?:: (?P<key>.*))?"
 )
+_TRIED_OF_OLD: Final = rf"\w+ (?P<auth_method>\S+) for {_USER} from (?P<src>[^\s:]\S*)"
 
 _FORMS: Final = (
     ("Accepted", "accepted", _TRIED),
     ("Failed", "failed", _TRIED),
+    ("Accepted", "accepted", _TRIED_OF_OLD),
+    ("Failed", "failed", _TRIED_OF_OLD),
+    ("ROOT", "not_allowed", rf"(?P<user>ROOT) LOGIN REFUSED FROM {_PEER}"),
+    (
+        "refused",
+        "connection_refused",
+        r"refused connect from (?P<src_host>\S+) \((?P<src>[^)\s]+)\)",
+    ),
+    ("refused", "connection_refused", r"refused connect from (?P<src>\S+)"),
     ("Postponed", "postponed", _TRIED),
     ("Partial", "partial", _TRIED),
     ("Invalid", "invalid_user", rf"Invalid user (?P<user>.*) {_FROM_MAYBE}"),
@@ -138,7 +148,8 @@ _FORMS: Final = (
     (
         "PAM:",
         "auth_failure",
-        rf"PAM: (?P<reason>(?:[\w']+ ){{1,8}})for {_USER} from (?P<src>\S+)",
+        rf"PAM: (?P<reason>(?:[\w']+ ){{1,8}})for {_USER} from (?P<src>\S+)"
+        r"(?: via (?P<dst_ip>\S+))?",
     ),
 )
 
@@ -156,7 +167,7 @@ _MORE_FAILURES: Final = re.compile(r"PAM (\d{1,9}) more authentication failures?
 
 def parse(message: str) -> Parsed:
     """The fields of one message of sshd; none when it is not one we know."""
-    message = message.removesuffix(" [preauth]")
+    message = message.removesuffix(" [preauth]").rstrip(" ")
     for level in ("error: ", "fatal: ", "info: "):
         message = message.removeprefix(level)
     word = message.partition(" ")[0]
@@ -182,6 +193,8 @@ def _fields(event: str, found: "re.Match[str]") -> Parsed:
             fields["invalid_user"] = "true"
         else:
             fields[name] = value
+    if fields.get("user") == "ROOT" and event == "not_allowed":
+        fields["user"] = "root"
     if event == "invalid_user":
         fields["invalid_user"] = "true"
     return fields

@@ -116,6 +116,27 @@ SAID = [
     ),
     (
         "sshd",
+        "error: PAM: authentication error for eve from 192.0.2.9 via 192.0.2.1 ",
+        "linux.sshd auth_failure user=eve src_ip=192.0.2.9 dst_ip=192.0.2.1"
+        " reason=authentication_error_",
+    ),
+    (
+        "sshd",
+        "Failed password for invalid user eve from 2001:db8::9",
+        "linux.sshd failed auth_method=password user=eve src_ip=2001:db8::9 invalid_user=true",
+    ),
+    (
+        "sshd",
+        "ROOT LOGIN REFUSED FROM ::ffff:192.0.2.9 port 12345 [preauth]",
+        "linux.sshd not_allowed user=root src_ip=192.0.2.9 src_port=12345",
+    ),
+    (
+        "sshd",
+        "refused connect from host.example (192.0.2.9)",
+        "linux.sshd connection_refused src_ip=192.0.2.9 src_host=host.example",
+    ),
+    (
+        "sshd",
         "PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.9 "
         " user=root",
         "linux.sshd more_auth_failures more=2 uid=0 tty=ssh src_ip=192.0.2.9 user=root",
