@@ -49,8 +49,21 @@ def test_one_serious_deed_more_belongs_to_it_only_where_much_was_done() -> None:
     alone = deeds([replace(BAD[5], uid="late")], START + 6 * DAY + 15 * HOUR, "desk2")
     much = deeds(BAD[:7], START + 3 * DAY + 10 * HOUR, "desk2")
     little = deeds(BAD[:3], START + 3 * DAY + 10 * HOUR, "desk2")
-    assert uids(alone) <= first(incidents(table([*office(2, 10), *much, *alone])))
-    assert not uids(alone) & first(incidents(table([*office(2, 10), *little, *alone])))
+    others = [
+        row
+        for n, host in enumerate(("desk1", "desk3", "desk5"))
+        for row in deeds(
+            [replace(rule, uid=f"{host}-{rule.uid}") for rule in BAD[:3]],
+            START + (1 + 3 * n) * DAY + 4 * HOUR,
+            host,
+        )
+    ]
+    usual = [*office(2, 10), *others]
+    assert uids(alone) <= first(incidents(table([*usual, *much, *alone])))
+    apart = incidents(table([*usual, *little, *alone])).incidents["findings"].to_pylist()
+    assert not any(uids(alone) < set(each) for each in apart)
+    # Where no other host shows several bad deeds, they are telling by themselves.
+    assert uids(alone) <= first(incidents(table([*office(2, 10), *little, *alone])))
 
 
 def test_groups_without_anything_serious_stay_apart() -> None:
