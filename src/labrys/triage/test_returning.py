@@ -134,7 +134,8 @@ def test_what_begins_at_a_host_all_at_once_and_nowhere_else_is_no_habit(seed: in
     always = [
         row for day in range(14) for row in deeds(rules, START + day * DAY + 8 * HOUR, "desk3")
     ]
-    made = incidents(table([*office(seed, 14), *always]))
+    wrong = finding(QUIET, START - 9999 * DAY, [("host", "desk1.corp.example", "device")])
+    made = incidents(table([*office(seed, 14), *always, wrong]))
     assert max(made.incidents["severity_id"].to_pylist()) == 3
 
 
