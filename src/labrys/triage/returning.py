@@ -61,14 +61,14 @@ def returning(
     telling |= able & _since(nodes, known, place, telling & much[labels])
     weight = _weight(nodes, columns, labels, place, telling)
     sure = telling & known.fresh & weight.sure[labels]
-    owner, identity = _places(nodes, columns, place, sure)
+    owner, identity = _places(nodes, columns, place, sure, _PLACES)
     whole = np.ones(len(owner), np.bool_)
-    at = np.flatnonzero(telling & (weight.much | weight.some)[labels] & (place >= 0))
-    at = at[columns.identities.kind[place[at]] == KIND["host"]]
+    more = telling & (weight.much | weight.some)[labels]
+    at, host = _places(nodes, columns, place, more, ("host",))
     return together(
         [
             _one_after_another(nodes, labels, owner, identity, whole, _WINDOW),
-            _one_after_another(nodes, labels, at, place[at], weight.much[labels[at]], _LONGER),
+            _one_after_another(nodes, labels, at, host, weight.much[labels[at]], _LONGER),
         ]
     )
 
@@ -102,11 +102,13 @@ def _weight(nodes: Nodes, columns: Columns, labels: Ints, place: Ints, telling: 
     return _Weight(sure, much, (serious | (rules >= _SOME_RULES)) & ~much)
 
 
-def _places(nodes: Nodes, columns: Columns, place: Ints, who: Flags) -> tuple[Ints, Ints]:
+def _places(
+    nodes: Nodes, columns: Columns, place: Ints, who: Flags, kinds: tuple[str, ...]
+) -> tuple[Ints, Ints]:
     """Nodes and the identities they name that may be where an intruder is, or what he uses."""
     identities = columns.identities
     able = identities.alone | identities.part
-    able &= np.isin(identities.kind, [KIND[name] for name in _PLACES])
+    able &= np.isin(identities.kind, [KIND[name] for name in kinds])
     chosen = who[nodes.owner] & able[nodes.identity]
     owner, identity = nodes.owner[chosen].astype(np.int64), nodes.identity[chosen].astype(np.int64)
     spread = different(identity, place[owner] + 1, len(identities))
