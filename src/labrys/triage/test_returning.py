@@ -149,3 +149,12 @@ def test_small_incidents_with_the_same_serious_rule_are_one_and_larger_ones_are_
         frozenset(uids(small) | uids(alike)),
         frozenset(uids(large)),
     }
+
+
+def test_it_goes_on_from_the_host_it_had_by_its_name() -> None:
+    mediums = [rule for rule in BAD[7:] if rule.severity == 3]
+    much = deeds(BAD[:7], START + 3 * DAY + 10 * HOUR, "desk2")
+    source: Entity = ("host", "desk2", "source")
+    later = deeds(mediums[:2], START + 9 * DAY + 9 * HOUR, "desk4", source)
+    made = first(incidents(table([*office(1, 14), *much, *later])))
+    assert uids(much) | uids(later) <= made
