@@ -4,8 +4,8 @@ An intruder rests, and goes on from where he is: on the same host, from it (its 
 source), or with the same file, hash or name. Groups that each show several different deeds, one of
 them serious and none of them everyday, are one incident where they share such a place within a
 week. Where much more was done, or hardly any other host shows as much, one serious deed more on the
-same host, or on one that was reached from it, belongs to it for two weeks, or a few others together. Other single alerts are never tied
-so, however near they are.
+same host, or on one that was reached from it, belongs to it for two weeks, or a few others
+together. Other single alerts are never tied so, however near they are.
 """
 
 from dataclasses import dataclass
