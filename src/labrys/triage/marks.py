@@ -66,7 +66,9 @@ def _begun(nodes: Nodes, columns: Columns, place: Ints) -> Flags:
     rules = int(nodes.rule.max()) + 1
     first = np.full(rules, np.iinfo(np.int64).max)
     np.minimum.at(first, nodes.rule[nodes.timed], nodes.start[nodes.timed])
-    fresh = first >= nodes.start[nodes.timed].min() + _UNSEEN
+    # Not the earliest: one wrong date must not make everything of the case begin in it.
+    begin = np.quantile(nodes.start[nodes.timed], 0.01, method="nearest")
+    fresh = first >= begin + _UNSEEN
     fresh &= different(nodes.rule, place + 1, rules) <= _FEW_PLACES
     who = np.flatnonzero(known & fresh[nodes.rule])
     _, cell = numbered(place[who] * _DAYS + nodes.start[who] // DAY)

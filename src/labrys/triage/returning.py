@@ -3,8 +3,9 @@
 An intruder rests, and goes on from where he is: on the same host, from it (its address is the
 source), or with the same file, hash or name. Groups that each show several different deeds, one of
 them serious and none of them everyday, are one incident where they share such a place within a
-week. Where much more was done, one serious deed more on the same host belongs to it. Other single
-alerts are never tied so, however near they are.
+week. Where much more was done, or hardly any other host shows as much, one serious deed more on the
+same host, or on one that was reached from it, belongs to it for two weeks, or a few others
+together. Other single alerts are never tied so, however near they are.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _STAGES: Final = 2
 _MUCH_RULES: Final = 6
 _MUCH_STAGES: Final = 4
 _SOME_RULES: Final = 2
+_SELDOM: Final = 2
+"""Where several bad deeds are seen on no more hosts than these, they are as telling as many."""
 _PLACES: Final = ("host", "ip", "file", "hash", "url", "domain")
 _CROWDED: Final = 3
 """What such groups name on more hosts than these, and on a third of theirs, is no place of one."""
@@ -54,18 +57,18 @@ def returning(
     """
     able = carrying & nodes.timed & (labels >= 0) & (nodes.severity >= Severity.MEDIUM)
     telling = able & known.fresh
-    much = _weight(nodes, columns, labels, telling).much
+    much = _weight(nodes, columns, labels, place, telling).much
     telling |= able & _since(nodes, known, place, telling & much[labels])
-    weight = _weight(nodes, columns, labels, telling)
+    weight = _weight(nodes, columns, labels, place, telling)
     sure = telling & known.fresh & weight.sure[labels]
-    owner, identity = _places(nodes, columns, place, sure)
+    owner, identity = _places(nodes, columns, place, sure, _PLACES)
     whole = np.ones(len(owner), np.bool_)
-    at = np.flatnonzero(telling & (weight.much | weight.some)[labels] & (place >= 0))
-    at = at[columns.identities.kind[place[at]] == KIND["host"]]
+    more = telling & (weight.much | weight.some)[labels]
+    at, host = _places(nodes, columns, place, more, ("host",))
     return together(
         [
             _one_after_another(nodes, labels, owner, identity, whole, _WINDOW),
-            _one_after_another(nodes, labels, at, place[at], weight.much[labels[at]], _LONGER),
+            _one_after_another(nodes, labels, at, host, weight.much[labels[at]], _LONGER),
         ]
     )
 
@@ -81,7 +84,7 @@ def _since(nodes: Nodes, known: Habits, place: Ints, much: Flags) -> Flags:
     return made
 
 
-def _weight(nodes: Nodes, columns: Columns, labels: Ints, telling: Flags) -> _Weight:
+def _weight(nodes: Nodes, columns: Columns, labels: Ints, place: Ints, telling: Flags) -> _Weight:
     size = len(labels)
     chosen = np.flatnonzero(telling)
     group = labels[chosen]
@@ -92,16 +95,20 @@ def _weight(nodes: Nodes, columns: Columns, labels: Ints, telling: Flags) -> _We
     rules = different(group, nodes.rule[chosen], size)
     stages = different(group[staged], stage[staged], size)
     serious = worst >= Severity.HIGH
-    much = serious & (rules >= _MUCH_RULES) & (stages >= _MUCH_STAGES)
-    some = (serious | (rules >= _SOME_RULES)) & ~much
-    return _Weight(serious & (rules >= _RULES) & (stages >= _STAGES), much, some)
+    sure = serious & (rules >= _RULES) & (stages >= _STAGES)
+    much = sure & (rules >= _MUCH_RULES) & (stages >= _MUCH_STAGES)
+    if len(unique(place[chosen][sure[group]])) <= _SELDOM:
+        much = sure
+    return _Weight(sure, much, (serious | (rules >= _SOME_RULES)) & ~much)
 
 
-def _places(nodes: Nodes, columns: Columns, place: Ints, who: Flags) -> tuple[Ints, Ints]:
+def _places(
+    nodes: Nodes, columns: Columns, place: Ints, who: Flags, kinds: tuple[str, ...]
+) -> tuple[Ints, Ints]:
     """Nodes and the identities they name that may be where an intruder is, or what he uses."""
     identities = columns.identities
     able = identities.alone | identities.part
-    able &= np.isin(identities.kind, [KIND[name] for name in _PLACES])
+    able &= np.isin(identities.kind, [KIND[name] for name in kinds])
     chosen = who[nodes.owner] & able[nodes.identity]
     owner, identity = nodes.owner[chosen].astype(np.int64), nodes.identity[chosen].astype(np.int64)
     spread = different(identity, place[owner] + 1, len(identities))

@@ -49,8 +49,21 @@ def test_one_serious_deed_more_belongs_to_it_only_where_much_was_done() -> None:
     alone = deeds([replace(BAD[5], uid="late")], START + 6 * DAY + 15 * HOUR, "desk2")
     much = deeds(BAD[:7], START + 3 * DAY + 10 * HOUR, "desk2")
     little = deeds(BAD[:3], START + 3 * DAY + 10 * HOUR, "desk2")
-    assert uids(alone) <= first(incidents(table([*office(2, 10), *much, *alone])))
-    assert not uids(alone) & first(incidents(table([*office(2, 10), *little, *alone])))
+    others = [
+        row
+        for n, host in enumerate(("desk1", "desk3", "desk5"))
+        for row in deeds(
+            [replace(rule, uid=f"{host}-{rule.uid}") for rule in BAD[:3]],
+            START + (1 + 3 * n) * DAY + 4 * HOUR,
+            host,
+        )
+    ]
+    usual = [*office(2, 10), *others]
+    assert uids(alone) <= first(incidents(table([*usual, *much, *alone])))
+    apart = incidents(table([*usual, *little, *alone])).incidents["findings"].to_pylist()
+    assert not any(uids(alone) < set(each) for each in apart)
+    # Where no other host shows several bad deeds, they are telling by themselves.
+    assert uids(alone) <= first(incidents(table([*office(2, 10), *little, *alone])))
 
 
 def test_groups_without_anything_serious_stay_apart() -> None:
@@ -121,7 +134,8 @@ def test_what_begins_at_a_host_all_at_once_and_nowhere_else_is_no_habit(seed: in
     always = [
         row for day in range(14) for row in deeds(rules, START + day * DAY + 8 * HOUR, "desk3")
     ]
-    made = incidents(table([*office(seed, 14), *always]))
+    wrong = finding(QUIET, START - 9999 * DAY, [("host", "desk1.corp.example", "device")])
+    made = incidents(table([*office(seed, 14), *always, wrong]))
     assert max(made.incidents["severity_id"].to_pylist()) == 3
 
 
@@ -135,3 +149,12 @@ def test_small_incidents_with_the_same_serious_rule_are_one_and_larger_ones_are_
         frozenset(uids(small) | uids(alike)),
         frozenset(uids(large)),
     }
+
+
+def test_it_goes_on_from_the_host_it_had_by_its_name() -> None:
+    mediums = [rule for rule in BAD[7:] if rule.severity == 3]
+    much = deeds(BAD[:7], START + 3 * DAY + 10 * HOUR, "desk2")
+    source: Entity = ("host", "desk2", "source")
+    later = deeds(mediums[:2], START + 9 * DAY + 9 * HOUR, "desk4", source)
+    made = first(incidents(table([*office(1, 14), *much, *later])))
+    assert uids(much) | uids(later) <= made
