@@ -33,6 +33,8 @@ _VALUES: Final = 8
 _TRIES: Final = 10
 _BY_ITSELF: Final = 0.1
 _PARTS: Final = 40
+_IN_PART: Final = 100
+"""Rows in a part that votes: of fewer trees learn nothing."""
 _POISONED: Final = (1, 5, 10, 15)
 
 
@@ -190,12 +192,13 @@ def _passes(models: Sequence[Score], test: Rows, poisoned: Poisoned) -> tuple[fl
 
 def _certified(fit: Fit, train: Rows, test: Rows) -> Shown:
     """How often a verdict is right, and surely so however few rows of training are poisoned, and how."""
-    said = votes(learnt(fit, train, _PARTS), test.values)
+    parts = int(np.clip(len(train) // _IN_PART, 3, _PARTS))
+    said = votes(learnt(fit, train, parts), test.values)
     right = said.bad == test.bad
     whole = fit(train.values, train.bad, np.ones(len(train)))(test.values) > 0.5
     rows = [("one model", f"{float((whole == test.bad).mean()):.1%}", *["-"] * len(_POISONED))]
     shares = [float((right & (said.holds >= count)).mean()) for count in (0, *_POISONED)]
-    rows.append((f"{_PARTS} parts that vote", *(f"{one:.1%}" for one in shares)))
+    rows.append((f"{parts} parts that vote", *(f"{one:.1%}" for one in shares)))
     return Shown(
         "Right verdicts, and those that are sure to be, whatever so many poisoned rows are",
         ("learnt as", "right", *(f"{count} rows" for count in _POISONED)), tuple(rows),
