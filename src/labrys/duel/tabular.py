@@ -34,8 +34,9 @@ from labrys.duel.target import Change, Draw, Floats, Target
 from labrys.errors import LabrysError, ModelError
 from labrys.guard.training.rows import identity
 from labrys.model.feature import Reach
-from labrys.model.forest import probability
+from labrys.model.forest import Forest, probability
 from labrys.model.forest import read as forest
+from labrys.model.monotone import falling
 
 Score = Callable[[Floats], Floats]
 
@@ -86,6 +87,7 @@ def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: i
     detected = rows[bad][scores >= threshold]
     chosen = np.random.default_rng(seed).permutation(len(detected))[:attacks]
     moves = list(_changes(names, plain, given.reach))
+    guarantee, weak = _checked(model, given)
     return Target(
         name=Path(model).name if "://" not in model else model,
         version="",
@@ -100,7 +102,9 @@ def target(model: str, data: Path, given: Threat, *, attacks: int = 100, seed: i
             f"{len(detected)} of {int(bad.sum())} attacks are detected at a threshold that {_RATE:.0%} "
             f"of {len(plain)} other rows reach",
             f"{len(moves)} of {len(names)} columns can be changed",
+            *weak,
         ),
+        guarantee=guarantee,
     )
 
 
@@ -168,21 +172,46 @@ def _changes(names: Sequence[str], plain: Floats, reach: dict[str, Reach]) -> "S
     ]
 
 
+def _checked(model: str, given: Threat) -> tuple[str, tuple[str, ...]]:
+    """What is sure of a LightGBM model whatever is tried, looked up in its trees, and what is weak."""
+    trees = _forest(model)
+    if trees is None:
+        return "", ()
+    reach = [given.reach.get(name, "hard") for name in trees.names]
+    read = {trees.names[at] for at in set(trees.feature.tolist()) if reach[at] == "free"}
+    fall = falling(trees, [int(each == "add_only") for each in reach])
+    more = reach.count("add_only") - len(fall)
+    sure = (
+        f"more of {more} add-only columns never lowers its score, and no free column is read: looked up "
+        "in all trees"
+        if more and not read and not fall
+        else ""
+    )
+    weak = [(fall, "more of these lowers the score of some tree"), (read, "free, and yet it reads")]
+    return sure, tuple(f"{what}: {', '.join(sorted(names))}" for names, what in weak if names)
+
+
+def _forest(model: str) -> Forest | None:
+    if "://" in model:
+        return None
+    try:
+        content = Path(model).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{model}: cannot be read ({error.strerror})") from error
+    return forest(content, model) if content.startswith(b"tree\n") else None
+
+
 def scorer(model: str, names: Sequence[str]) -> Score:
     """What asks a model about rows; ModelError where it cannot be run."""
     if "://" in model:
         return _endpoint(model)
     path = Path(model)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if content.startswith(b"tree\n"):
-        made = forest(content, model)
+    made = _forest(model)
+    if made is not None:
         order = [_place(name, names, path) for name in made.names]
         return lambda rows: probability(made.raw(rows[:, order]))
     if path.suffix == ".onnx":
-        return _onnx(path, content)
+        return _onnx(path, path.read_bytes())
     raise ModelError(f"{path}: neither a LightGBM text file nor ONNX; nothing else is loaded")
 
 

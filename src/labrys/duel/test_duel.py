@@ -151,6 +151,17 @@ def test_a_plain_model_falls_to_more_of_a_column_and_a_bound_one_never(place):
     assert as_json(plain)["rounds"][0]["attacks"] == 15
 
 
+def test_what_is_sure_of_a_model_is_looked_up_in_its_trees(place):
+    plain, bound = own(place, "plain.txt"), own(place, "bound.txt")
+    assert "never lowers" in bound.guarantee
+    assert not plain.guarantee
+    assert plain.notes[-1] == "more of these lowers the score of some tree: b"
+    free = tabular.Threat("bad", {"a": "free", "b": "add_only"})
+    reads = tabular.target(str(place / "bound.txt"), place / "rows.parquet", free, attacks=5)
+    assert not reads.guarantee
+    assert reads.notes[-1] == "free, and yet it reads: a"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("label = 3", "add_only, free or hard"), ("[columns]\n", "not a threat"),

@@ -17,6 +17,7 @@ from labrys.duel.poisoning.learner import learner
 from labrys.duel.target import Draw
 from labrys.errors import LabrysError
 from labrys.guard.training.canary import RATE, recall
+from labrys.guard.training.partitions import learnt, votes
 from labrys.guard.training.review import LABEL, STAMP, Review, reviewed
 from labrys.guard.training.rows import Fit, Floats, Ints, Rows, Score, bagged, identity
 from labrys.model.feature import Reach
@@ -31,6 +32,10 @@ _COLUMNS: Final = 4
 _VALUES: Final = 8
 _TRIES: Final = 10
 _BY_ITSELF: Final = 0.1
+_PARTS: Final = 40
+_IN_PART: Final = 100
+"""Rows in a part that votes: of fewer trees learn nothing."""
+_POISONED: Final = (1, 5, 10, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def play(
         raise LabrysError(f"{name}: {_LEAST} rows of each side are needed to tell anything")
     train, test = split(rows, seed)
     done = []
+    fit = learner(reach)
     for attack in (*ATTACKS, DRIFTING, BACKDOOR):
         say(attack)
         done.append(fought(attack, train, test, reach, budget, seed))
@@ -72,7 +78,7 @@ def play(
     return Outcome(
         attack="poisoning", target=name, version="",
         rules=f"the attacker gives {budget:.1%} of {len(train)} rows, or says what they are",
-        figures=figures, tables=(_shown(done),),
+        figures=figures, tables=(_shown(done), _certified(fit, train, test)),
         notes=(
             f"judged by {len(test)} rows that nobody poisoned; recall where {RATE:.0%} of good rows are "
             "detected",
@@ -182,6 +188,21 @@ def _passes(models: Sequence[Score], test: Rows, poisoned: Poisoned) -> tuple[fl
         passed = score(poisoned.worn(caught)) <= limit if len(caught) else np.zeros(1)
         made.append(float(passed.mean()))
     return tuple(made)
+
+
+def _certified(fit: Fit, train: Rows, test: Rows) -> Shown:
+    """How often a verdict is right, and surely so however few rows of training are poisoned, and how."""
+    parts = int(np.clip(len(train) // _IN_PART, 3, _PARTS))
+    said = votes(learnt(fit, train, parts), test.values)
+    right = said.bad == test.bad
+    whole = fit(train.values, train.bad, np.ones(len(train)))(test.values) > 0.5
+    rows = [("one model", f"{float((whole == test.bad).mean()):.1%}", *["-"] * len(_POISONED))]
+    shares = [float((right & (said.holds >= count)).mean()) for count in (0, *_POISONED)]
+    rows.append((f"{parts} parts that vote", *(f"{one:.1%}" for one in shares)))
+    return Shown(
+        "Right verdicts, and those that are sure to be, whatever so many poisoned rows are",
+        ("learnt as", "right", *(f"{count} rows" for count in _POISONED)), tuple(rows),
+    )  # fmt: skip
 
 
 def _found(review: Review, poisoned: Poisoned, attack: str) -> float:

@@ -121,6 +121,10 @@ def test_a_table_is_played_with_what_its_owner_says(tmp_path):
     assert "AML.T0020" in outcome.techniques
     assert len(outcome.tables[0].rows) == 6
     assert all(len(row) == len(outcome.tables[0].columns) for row in outcome.tables[0].rows)
+    [one, parts] = outcome.tables[1].rows
+    surely = [float(cell.rstrip("%")) for cell in parts[1:]]
+    assert surely == sorted(surely, reverse=True)
+    assert float(one[1].rstrip("%")) > surely[0] > surely[1] > 50
     small = Table("x", given.columns, given.reach, given.rows.take(np.arange(100)))
     with pytest.raises(LabrysError, match="200 rows of each side"):
         play(small)
