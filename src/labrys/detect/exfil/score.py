@@ -62,13 +62,17 @@ def _volume(row: Row) -> Iterator[Signal]:
 
 
 def _unlike(row: Row) -> Iterator[Signal]:
-    if row["past"] >= 3:
-        times = row["sent"] / max(row["usual"], 1)
-        weight = 0.45 if times >= 5 else 0.25 if times >= 2 else -0.6
-        told = f"{times:.1f} times the most of {row['past']} earlier days ({_size(row['usual'])})"
-        yield Signal("own past", told, weight)
-        if row["before"] == 0:
-            yield Signal("destination", "never called on an earlier day", 0.2)
+    times = row["sent"] / max(row["usual"], 1)
+    told = f"{times:.1f} times the most of {row['past']} earlier days ({_size(row['usual'])})"
+    if row["past"] == 0:
+        # Who sends as much every night does so on the first night of the evidence, too.
+        yield Signal("own past", "the evidence has no earlier day of the host", -0.15)
+    elif times < 2:
+        yield Signal("own past", told, -0.6)
+    elif row["past"] >= 3:
+        yield Signal("own past", told, 0.45 if times >= 5 else 0.25)
+    if row["past"] >= 3 and row["before"] == 0:
+        yield Signal("destination", "never called on an earlier day", 0.2)
     if row["peers"] >= 5:
         times = row["sent"] / max(row["peer"], 1)
         # One backup must not hide everybody: only what many send is usual here.

@@ -36,7 +36,17 @@ def test_more_than_ever_to_where_nobody_was() -> None:
 
 def test_more_than_all_peers_on_the_first_day() -> None:
     peers = [e for n in range(8) for e in past(1, f"10.0.0.{n + 20}")]
-    assert told("exfil", [*peers, *past(1), upload(9000, 900 * MB)]) == [("exfil.upload", MEDIUM)]
+    ordinary = [*peers, *past(1)]
+    # By the carrier of every backup to a cloud it is no alert: who does so nightly does so today.
+    assert told("exfil", [*ordinary, upload(9000, 900 * MB)]) == [("exfil.upload", LOW)]
+    by_ssh = upload(9000, 900 * MB, dst_endpoint_port=22, app_name="ssh")
+    assert told("exfil", [*ordinary, by_ssh]) == [("exfil.upload", MEDIUM)]
+
+
+def test_a_nightly_backup_is_usual_from_its_second_night_on() -> None:
+    peers = [e for n in range(8) for e in past(3, f"10.0.0.{n + 20}")]
+    nightly = [upload(day * DAY, 900 * MB * (1 + 0.2 * day)) for day in range(3)]
+    assert {level for _, level in told("exfil", [*peers, *nightly])} <= {LOW}
 
 
 def office() -> list[Event]:

@@ -103,6 +103,8 @@ def judge(row: Row) -> Iterator[Signal]:
         yield Signal("answers", f"{row['post_failed']} POSTs failed or were not answered", 0.1)
     if row["product"] == row["requests"]:
         yield Signal("agent", "names its product, as updaters do", -0.5)
+    elif row["product"] + row["library"] == row["requests"] and not row["bare"]:
+        yield Signal("agent", "names its product or library, to a site with a name", -0.3)
 
 
 def _same_path(row: Row) -> Iterator[Signal]:

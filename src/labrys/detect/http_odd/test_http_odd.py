@@ -137,3 +137,15 @@ def test_a_program_of_unknown_size_is_one_all_the_same() -> None:
 
 def test_replies_without_a_request_say_nothing() -> None:
     assert told("http_odd", [ask(None, "", agent=None, http_request_http_method=None)]) == []
+
+
+def test_scripts_that_say_so_are_believed_where_the_site_has_a_name() -> None:
+    def fetched(host: str, agent: str | None) -> list[dict[str, Any]]:
+        return alerts(
+            ask(host, "/v1/list.xml", agent=agent, **DATA),
+            ask(host, "/pool/p.cab", agent=agent, **DATA),
+        )
+
+    assert fetched("updates.vendor.example", "curl/8.1") == []
+    assert fetched("updates.vendor.example", None) != []
+    assert fetched("198.51.100.9", "curl/8.1") != []

@@ -136,8 +136,8 @@ def _slow(edges: Any, every: Any) -> Any:
     """Each source with the days in which it reached most new hosts that nobody else reaches."""
     import ibis
 
-    inside = every.filter(private(every.src))
-    seen = inside.group_by("src").aggregate(since=inside.day.min())
+    seen = every.group_by("src").aggregate(since=every.day.min())
+    seen = seen.filter(private(seen.src))
     total = seen.aggregate(hosts=seen.count())
     lone = _lone(edges, seen)
     lone = lone.inner_join(seen, "src")

@@ -7,7 +7,15 @@ With TLS 1.3 certificates are not seen, and only names, ports and fingerprints a
 
 from typing import Any, Final
 
-from labrys.detect.network.flows import flag, handshakes, nobody, private, whole, with_samples
+from labrys.detect.network.flows import (
+    flag,
+    flows,
+    handshakes,
+    nobody,
+    private,
+    whole,
+    with_samples,
+)
 
 KEYS: Final = ("src", "dst", "port")
 TLS_PORTS: Final = (
@@ -47,7 +55,8 @@ def features(events: Any) -> Any:
 
     Counts of handshakes: `shaken`, `nameless`, `selfmade` (issuer is subject), `untouched`
     (placeholders left in), `tor`, `invalid` (said by who checked), `failed`; `rare` (hosts with this
-    client fingerprint, 0 where unknown), `hosts` (all with one); `sni`, `subject`, `issuer`, `ja3`.
+    client fingerprint, 0 where unknown), `hosts` (all with one); `sni`, `subject`, `issuer`, `ja3`; of the
+    flows of the pair and port `answered` (how many), `sent` and `received` (bytes).
     """
     import ibis
 
@@ -83,4 +92,14 @@ def features(events: Any) -> Any:
     made = made.left_join(prints, "ja3").drop("ja3_right").cross_join(total)
     made = made.mutate(rare=ibis.coalesce(made.rare, 0))
     kept = made.filter((made.odd > 0) | ((made.nameless > 0) & ~made.port.isin(TLS_PORTS)))
-    return with_samples(kept, rows, KEYS, first="odd").drop("odd")
+    # What the flows beside them carried tells pages that are read from reports.
+    every = flows(events)
+    carried = every.semi_join(kept, list(KEYS)).group_by(*KEYS)
+    carried = carried.aggregate(
+        answered=whole((1 - every.failed).sum()),
+        sent=whole(ibis.coalesce(every.out_bytes, 0).sum()),
+        received=whole(ibis.coalesce(every.in_bytes, 0).sum()),
+    )
+    kept = kept.left_join(carried, list(KEYS)).drop(*(f"{key}_right" for key in KEYS))
+    numbers = {name: ibis.coalesce(kept[name], 0) for name in ("answered", "sent", "received")}
+    return with_samples(kept.mutate(**numbers), rows, KEYS, first="odd").drop("odd")

@@ -35,6 +35,17 @@ def test_a_handmade_certificate_without_a_name_on_an_odd_port() -> None:
     assert found["reasons"][0]["value"] == "signed by itself: CN=abc"
 
 
+def test_pages_that_somebody_reads_are_no_reports() -> None:
+    handmade = shake(None, "CN=abc", "CN=abc", 4743)
+    read = flow(1, THERE, 4743, traffic_bytes_out=3_000, traffic_bytes_in=90_000)
+    assert told("tls_odd", [handmade, read]) == [("tls_odd.server", LOW)]
+    report = flow(1, THERE, 4743, traffic_bytes_out=3_000, traffic_bytes_in=4_000)
+    taken = flow(1, THERE, 4743, traffic_bytes_out=900_000, traffic_bytes_in=90_000)
+    elsewhere = flow(1, THERE, 443, traffic_bytes_out=3_000, traffic_bytes_in=90_000)
+    for other in (report, taken, elsewhere):
+        assert told("tls_odd", [handmade, other]) == [("tls_odd.server", MEDIUM)]
+
+
 def test_a_big_name_over_a_handmade_certificate() -> None:
     own = "CN=domain.com, O=My Company Name LTD., C=US"
     assert told("tls_odd", [shake("www.search.example", own, own)]) == [("tls_odd.server", MEDIUM)]
