@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 CAN = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40
 TERMS = 0x1FFFFF
 QUIET = {
-    **{b"L": 0x80, b"C": 0x1000, b"H": 0x2000, b"M": 0x4000},
-    **{b"R": 0x8000, b"T": 0x10000, b"N": 0x40000},
+    b"L": 0x80,
+    b"C": 0x1000,
+    b"H": 0x2000,
+    b"M": 0x4000,
+    b"R": 0x8000,
+    b"T": 0x10000,
+    b"N": 0x40000,
 }
 """Commands, and the term (SMFIP_NR_…) by which a filter says that it does not reply to them."""
 
