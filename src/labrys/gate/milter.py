@@ -8,6 +8,8 @@ Sources: libmilter's `mfdef.h` and `mfapi.h` (names and numbers of commands), Po
 """
 
 import asyncio
+import functools
+import operator
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -42,6 +44,28 @@ class Terms(IntFlag):
 
     SKIP = 0x400
     LEADING_SPACE = 0x100000
+    QUIET_HEADER = 0x80
+    QUIET_CONNECT = 0x1000
+    QUIET_HELO = 0x2000
+    QUIET_MAIL = 0x4000
+    QUIET_RECIPIENT = 0x8000
+    QUIET_DATA = 0x10000
+    QUIET_UNKNOWN = 0x20000
+    QUIET_END_OF_HEADER = 0x40000
+
+
+_QUIET: Final = {
+    b"L": Terms.QUIET_HEADER,
+    b"C": Terms.QUIET_CONNECT,
+    b"H": Terms.QUIET_HELO,
+    b"M": Terms.QUIET_MAIL,
+    b"R": Terms.QUIET_RECIPIENT,
+    b"T": Terms.QUIET_DATA,
+    b"U": Terms.QUIET_UNKNOWN,
+    b"N": Terms.QUIET_END_OF_HEADER,
+}
+"""Commands that need no reply where the server agrees: it then sends the next at once."""
+_USED: Final = functools.reduce(operator.or_, _QUIET.values(), Terms.SKIP | Terms.LEADING_SPACE)
 
 
 @dataclass(slots=True)
@@ -82,7 +106,7 @@ class Session:
         self._envelope = Envelope()
         self._mail = _Mail()
         self._can = Can(0)
-        self._spaced = self._skips = False
+        self._terms = Terms(0)
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer until the server closes; what makes no sense ends the connection."""
@@ -115,10 +139,10 @@ class Session:
                 return replies
             case b"B":
                 self._add_body(data)
-                return [b"s" if self._mail.over and self._skips else b"c"]
+                return [b"s" if self._mail.over and Terms.SKIP in self._terms else b"c"]
             case _:
                 self._collect(command, data)
-                return [b"c"]
+                return [] if _QUIET.get(command, Terms(0)) & self._terms else [b"c"]
 
     def _negotiated(self, data: bytes) -> bytes:
         version, can, terms = _TERMS.unpack(data[: _TERMS.size])
@@ -127,10 +151,8 @@ class Session:
             raise ValueError("a protocol older than version 2")
         wanted = Can.ADD_HEADER | Can.CHANGE_HEADER | Can.QUARANTINE
         self._can = Can(can & wanted)
-        used = terms & (Terms.SKIP | Terms.LEADING_SPACE)
-        self._spaced = bool(used & Terms.LEADING_SPACE)
-        self._skips = bool(used & Terms.SKIP)
-        return b"O" + _TERMS.pack(min(version, high), self._can, used)
+        self._terms = Terms(terms & _USED)
+        return b"O" + _TERMS.pack(min(version, high), self._can, self._terms)
 
     def _told(self, data: bytes) -> None:
         """Macros, each for the command that comes next."""
@@ -167,7 +189,7 @@ class Session:
         mail.names.append(_text(raw_name))
         mail.values.append(_text(raw_value))
         if len(mail.header) < _MOST_HEADER:
-            gap = b"" if self._spaced else b" "
+            gap = b"" if Terms.LEADING_SPACE in self._terms else b" "
             value = raw_value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
             mail.header += raw_name + b":" + gap + value + b"\r\n"
 
@@ -208,7 +230,7 @@ class Session:
             for name, number in marks.forged(mail.names, mail.values, self._host):
                 yield b"m" + _LENGTH.pack(number) + _bytes(name) + b"\0\0"
         if Can.ADD_HEADER in self._can:
-            gap = b" " if self._spaced else b""
+            gap = b" " if Terms.LEADING_SPACE in self._terms else b""
             # On top, where RFC 8601 wants results: the last to be put there stands first.
             for name, value in reversed(marks.added(judged, action, self._host)):
                 at = _LENGTH.pack(0)

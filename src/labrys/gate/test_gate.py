@@ -223,6 +223,22 @@ def test_messages_over_one_connection(tmp_path):
     assert seen["messages"] == 3
 
 
+def test_old_servers_hear_a_reply_to_each_command_and_others_to_none(tmp_path):
+    async def use(port, _):
+        old = await ask(port, BAD, GOOD, terms=0x400)
+        new = await ask(port, BAD, GOOD)
+        alone = await Client.connect(port)
+        alone._send(b"MA <a@example.net>\0")
+        alone._send(b"B" + GOOD)
+        first = await alone._reply()
+        await alone.close()
+        return old, new, first
+
+    old, new, first = serving(tmp_path, Policy(), use)
+    assert old == new
+    assert first == (b"c", b""), "the first reply is that to the body"
+
+
 def test_policy_rejects_and_server_without_quarantine_is_told_to_wait(tmp_path):
     async def use(port, _):
         (refused,) = await ask(port, BAD)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any, Final
 
 import re2
@@ -19,6 +20,11 @@ from labrys.evidence.mail.domains import ascii_host, registered
 
 _MOST_TEXT: Final = 4_096
 _APART: Final = re.compile(r"[^\w&+.]+|_+|\.(?=\s|$)")
+_STOP: Final = re.compile(r"\.(?=\s|$)")
+_PLAIN: Final = {
+    code: chr(code).lower() if chr(code).isalnum() or chr(code) in "&+." else " "
+    for code in range(128)
+}
 _OF_MEMBERS: Final = frozenset(("de", "at"))
 _OPEN: Final = frozenset(("com", "net", "org"))
 _COUNTRY: Final = re.compile(r"(?:(?:com|co|net|org|gov|or|ne|gob|gouv)\.)?[a-z]{2}\Z")
@@ -56,7 +62,7 @@ def named(text: str) -> str | None:
         found.update(_names_in(f" {_plain(other)} ", known))
     if not plain.isascii():
         found.update(brand for name, brand in known.scriptless.items() if name in plain)
-    rest = [word for word in plain.split() if word not in known.office]
+    rest = list(islice((word for word in plain.split() if word not in known.office), 3))
     if len(rest) <= 2 and (brand := known.alone.get(" ".join(rest))):
         found.add(brand)
     return _said(found)
@@ -180,7 +186,10 @@ def _said(found: set[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_APART.sub(" ", folded(text[:_MOST_TEXT])).split())
+    text = text[:_MOST_TEXT]
+    if text.isascii():  # the same, several times faster
+        return " ".join(_STOP.sub(" ", text).translate(_PLAIN).split())
+    return " ".join(_APART.sub(" ", folded(text)).split())
 
 
 @cache

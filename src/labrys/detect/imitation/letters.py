@@ -110,6 +110,8 @@ def unpacked(label: str) -> str:
 
 def with_l(text: str) -> str:
     """The text with each capital I that stands behind a small letter read as the l it looks like."""
+    if "I" not in text:
+        return text
     return _CAPITAL_I.sub(lambda found: "l" * len(found[0]), text)
 
 

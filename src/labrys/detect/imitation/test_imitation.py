@@ -142,6 +142,12 @@ def test_brands_named(text: str, found: str | None) -> None:
     assert brands.named(text) == found
 
 
+@given(st.text("aBI_.&+- \n\x1c\x7f!9", max_size=30) | st.text(max_size=20))
+def test_plain_words_are_found_alike_in_ascii_and_not(text: str) -> None:
+    words = brands._APART.sub(" ", folded(text)).split()
+    assert brands._plain(text) == " ".join(words)
+
+
 def test_whose_a_domain_is() -> None:
     assert brands.owner("mail.paypal.com") == "paypal"
     assert brands.owner("amazon.co.jp") == "amazon"

@@ -1,5 +1,6 @@
 """Columns of `mail.message` as the features need them: texts, numbers, and values of each link."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,10 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.model.regex import counted, matched
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_COUNT: Final = re.compile("[0-9]{1,15}\\Z")
 _MULTI: Final = "\x1e"
 PRESSED: Final = ("a", "area", "form", "text", "qr", "pdf", "calendar", "meta")
 """Kinds of links that somebody follows; the rest is loaded."""
@@ -29,9 +33,10 @@ def texts(table: pa.Table, name: str) -> pa.Array:
 
 def numbers(table: pa.Table, name: str) -> Floats:
     """A column of counts, 0 where there is none or no number."""
-    said = texts(table, name)
-    clean = pc.if_else(pc.match_substring_regex(said, r"^[0-9]{1,15}$"), said, "0")
-    return np.asarray(clean.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    if name not in table.column_names:
+        return np.zeros(table.num_rows)
+    said = texts(table, name).to_pylist()
+    return np.array([float(one) if _COUNT.match(one) else 0.0 for one in said], np.float64)
 
 
 def mask(made: Any) -> Bools:
@@ -41,12 +46,12 @@ def mask(made: Any) -> Bools:
 
 def matches(said: pa.Array, pattern: str) -> Floats:
     """1 where the expression matches, else 0."""
-    return mask(pc.match_substring_regex(said, pattern)).astype(np.float64)
+    return mask(matched(said, pattern)).astype(np.float64)
 
 
 def counts(said: pa.Array, pattern: str, most: float) -> Floats:
     """How often the expression matches, at most so often."""
-    found = pc.count_substring_regex(said, pattern).to_numpy(zero_copy_only=False)
+    found = counted(said, pattern).to_numpy(zero_copy_only=False)
     return np.minimum(np.asarray(found, np.float64), most)
 
 

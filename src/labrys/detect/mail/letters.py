@@ -46,7 +46,7 @@ def folded(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     low = pc.utf8_lower(texts)
     low = _marked(low, _ADDRESS, " zurl ", ("http", "www"))
     low = _marked(low, _MAILBOX, " zmail ", ("@",))
-    low = pc.replace_substring_regex(low, r" ?' ?", "")
+    low = _marked(low, r" ?' ?", "", ("'",))
     low = pc.replace_substring_regex(low, r"\d[\d.,]*", "0")
     if len(odd):
         low = replaced(low, _APART, r" \1 ")

@@ -219,6 +219,15 @@ def _cache_name(name: str | None) -> str:
     return "keyword" if name is None else f"field:{name}"
 
 
+def _merged(parts: Sequence[Ints]) -> Ints:
+    """Sorted numbers of several such arrays, each once; not by np.unique, whose hashing is slow."""
+    if len(parts) == 1:
+        return parts[0]
+    every: Ints = np.sort(np.concatenate(parts))
+    merged: Ints = every[np.diff(every, prepend=-1) != 0]
+    return merged
+
+
 @dataclass(slots=True)
 class _Seen:
     """A column under one field's automaton: which atoms occur, and in which distinct values."""
@@ -269,11 +278,11 @@ class _Run:
 
     def _look(self, name: str | None, column: Column) -> _Seen:
         literals = self._engine.literals_for(name, column)
-        postings: dict[int, Ints] = {}
+        found: dict[int, list[Ints]] = {}
         for number, codes in column.scan(literals.literals).items():
             for atom in literals.owners[number]:
-                have = postings.get(atom)
-                postings[atom] = codes if have is None else np.union1d(have, codes)
+                found.setdefault(atom, []).append(codes)
+        postings = {atom: _merged(parts) for atom, parts in found.items()}
         return _Seen(column, literals, postings, frozenset(postings))
 
     def _dead(self, step: Step) -> bool:
