@@ -240,7 +240,7 @@ def mail(_: argparse.Namespace) -> None:
     for who, signs in (("without the contract", lambda _: [0] * len(train.NAMES)), ("ours", before)):  # fmt: skip
         train.constraints = signs  # type: ignore[assignment]
         margin = train.held_out(data, learns, lambda _: None).margin
-        _price(who, margin[judged & data.bad], margin[judged & train._usual(data)])
+        _price(who, margin[judged & data.bad], margin[judged & train.limiting(data)])
     train.constraints = before
 
 

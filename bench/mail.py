@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from bench import mail_templates
 from bench.measure import REPO
 from bench.peers.mail import Peer, judged
 from labrys.detect.mail import train
@@ -24,7 +25,7 @@ from labrys.detect.mail.detect import detect
 from labrys.detect.mail.score import text_scores
 from labrys.detect.mail.threat import COST, REWRITES
 from labrys.detect.mail.train_corpora import Sample, manifest, samples
-from labrys.detect.mail.train_rows import read_messages
+from labrys.detect.mail.train_rows import read_messages, rows
 
 DATA: Final = REPO.parent / "shared" / "data"
 SHARES: Final = (0.01, 0.001)
@@ -42,6 +43,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--peers", action="store_true", help="SpamAssassin, rspamd, bogofilter, where installed"
     )
+    parser.add_argument(
+        "--templates",
+        type=Path,
+        help="unpacked packages with templates of mail (mail_templates.py)",
+    )
     asked = parser.parse_args(arguments)
     if not (asked.data / "mail").is_dir():
         print(f"skipped: no corpora in {asked.data}")
@@ -51,6 +57,8 @@ def main(arguments: list[str]) -> int:
     learns = train.learnable(data)
     found = train.held_out(data, learns, lambda line: sys.stderr.write(f"{line}\n"))
     corpora(data, found.margin)
+    if asked.templates:
+        templates(asked.templates, data, found)
     control(data)
     attacks(asked.data, data, learns, found.said, asked.each)
     if asked.peers:
@@ -70,8 +78,8 @@ def wilson(hits: int, count: int) -> str:
 
 def usual(data: train.Mail) -> Bools:
     """Ham that the one threshold is set by: public corpora, without the newsletters of 2002."""
-    made = ~data.bad & ~np.isin(data.source, ("made_train", "made_test"))
-    return np.asarray(made & (data.kind != "newsletter"), bool)
+    made_up = np.isin(data.source, [*train.MADE["train"], *train.MADE["test"]])
+    return np.asarray(~data.bad & ~made_up & (data.kind != "newsletter"), bool)
 
 
 def corpora(data: train.Mail, margin: Floats) -> None:
@@ -82,19 +90,34 @@ def corpora(data: train.Mail, margin: Floats) -> None:
             f"\nmargin {limit:.2f}: {share:.1%} of {int(usual(data).sum())} messages of held-out ham"
         )
         recalls = []
-        for source in sorted(set(data.source[data.bad].tolist()) - {"made_train"}):
+        for source in sorted(set(data.source[data.bad].tolist()) - set(train.MADE["train"])):
             mine = data.bad & (data.source == source)
             hits = int((margin[mine] > limit).sum())
-            if source != "made_test":
+            if source not in train.MADE["test"]:
                 recalls.append(hits / int(mine.sum()))
             print(f"  bad  {source:16} {wilson(hits, int(mine.sum()))}")
         print(f"  mean over {len(recalls)} public bad corpora {np.mean(recalls):.3f}")
         for kind in sorted(set(data.kind[~data.bad].tolist())):
             for source in sorted(set(data.source[~data.bad & (data.kind == kind)].tolist())):
                 mine = ~data.bad & (data.kind == kind) & (data.source == source)
-                if source != "made_train":
+                if source not in train.MADE["train"]:
                     hits = int((margin[mine] > limit).sum())
                     print(f"  ham  {kind:13} {source:16} {wilson(hits, int(mine.sum()))}")
+
+
+def templates(root: Path, data: train.Mail, found: train.HeldOut) -> None:
+    """False alarms among real templates of services' mail, which nothing was trained on."""
+    held = train.mail(rows(mail_templates.templates(root)))
+    margin = found.fitted.margin(held, text_scores(held.seen, found.fitted.weights)[0])
+    likely = train.thresholds(found.margin, data, train.limiting(data))
+    limits = {f"{share:.1%}": float(np.quantile(found.margin[usual(data)], 1 - share, method="higher")) for share in SHARES}  # fmt: skip
+    print(f"\ntemplates of {len(set(held.source.tolist()))} packages: how many messages are above")
+    for name, limit in {**limits, **likely}.items():
+        hits = {one: int((margin[held.source == one] > limit).sum()) for one in sorted(set(held.source.tolist()))}  # fmt: skip
+        said = ", ".join(f"{one.removeprefix('templates_')} {count}/{int((held.source == one).sum())}" for one, count in hits.items() if count)  # fmt: skip
+        print(
+            f"  {name:10} ({limit:.2f}) {wilson(sum(hits.values()), held.size)}: {said or 'none'}"
+        )
 
 
 def control(data: train.Mail) -> None:

@@ -32,6 +32,42 @@ _SHORTEST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """How a brand is called, names that are no ordinary words, and labels of its own domains."""
+
+    owner: str
+    """The id of the company whose it is, as `owner` and `named` give it."""
+    name: str
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    common: bool
+    """Whether its label is an ordinary word."""
+    domain: str
+    """One of its own."""
+
+
+@cache
+def table() -> dict[str, Brand]:
+    """All brands of the table, by id."""
+    return {uid: _brand(uid, one) for uid, one in _read("brands.toml")["brands"].items()}
+
+
+def _brand(uid: str, one: dict[str, Any]) -> Brand:
+    weak = bool(one.get("weak", False))
+    names, alone = tuple(one.get("names", ())), tuple(one.get("alone", ()))
+    labels, domains = tuple(one.get("labels", ())), one.get("domains", ())
+    domain = f"{labels[0]}.com" if labels else str(domains[0])
+    return Brand(
+        one.get("owned_by", uid),
+        (*names, *alone)[0],
+        () if weak else names,
+        labels,
+        weak or bool(alone),
+        domain,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     """`brands.toml`, by what is asked of it."""
 
@@ -49,6 +85,11 @@ class _Known:
     imitated: tuple[tuple[str, str, bool], ...]
     """Label, brand, and whether the label is an ordinary word."""
     expression: Any
+
+
+def office() -> frozenset[str]:
+    """Words of offices: support, security, billing …"""
+    return _known().office
 
 
 def named(text: str) -> str | None:
@@ -133,7 +174,12 @@ def _resembles(
     if rest != plain and _made_of_lures(rest.strip("-0123456789")):
         return True
     slip = not common and len(wanted) > _SHORTEST and mistyped(plain, wanted)
-    return slip or read == as_read(wanted)
+    return slip or read == _read_as(wanted)
+
+
+@lru_cache(maxsize=4_096)
+def _read_as(wanted: str) -> str:
+    return as_read(wanted)
 
 
 def _made_of_lures(rest: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from labrys.detect.imitation.letters import as_read, folded, unpacked
@@ -48,7 +49,18 @@ def mistyped(label: str, wanted: str) -> bool:
     if len(wanted) < _SHORTEST_TO_MISTYPE or label == wanted:
         return False
     most = 2 if len(wanted) >= _LONG else 1
-    return abs(len(label) - len(wanted)) <= most and distance(label[:64], wanted[:64], most) <= most
+    if abs(len(label) - len(wanted)) > most:
+        return False
+    # A slip touches two of these pieces at most, so that one of them stands in the label.
+    if not any(piece in label for piece in _pieces(wanted, 2 * most + 1)):
+        return False
+    return distance(label[:64], wanted[:64], most) <= most
+
+
+@lru_cache(maxsize=4_096)
+def _pieces(name: str, count: int) -> tuple[str, ...]:
+    cuts = [len(name) * at // count for at in range(count + 1)]
+    return tuple(name[one:other] for one, other in pairwise(cuts))
 
 
 def distance(one: str, other: str, most: int) -> int:

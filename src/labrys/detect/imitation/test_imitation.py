@@ -148,6 +148,21 @@ def test_plain_words_are_found_alike_in_ascii_and_not(text: str) -> None:
     assert brands._plain(text) == " ".join(words)
 
 
+def test_every_brand_has_a_name_and_a_domain_that_nobody_else_has() -> None:
+    table = brands.table()
+    assert len(table) >= 300
+    for uid, one in table.items():
+        assert one.name, uid
+        assert brands.owner(one.domain) == one.owner, uid
+
+
+@given(st.text("abcdef", min_size=4, max_size=14), st.text("abcdef", min_size=5, max_size=14))
+def test_a_slip_is_found_whatever_is_looked_at_first(label: str, wanted: str) -> None:
+    most = 2 if len(wanted) >= 10 else 1
+    near = label != wanted and distance(label, wanted, most) <= most
+    assert mistyped(label, wanted) == near
+
+
 def test_whose_a_domain_is() -> None:
     assert brands.owner("mail.paypal.com") == "paypal"
     assert brands.owner("amazon.co.jp") == "amazon"

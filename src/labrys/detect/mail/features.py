@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.detect.mail import hosts
+from labrys.detect.mail import claims, hosts
 from labrys.detect.mail.columns import (
     Bools,
     Floats,
@@ -52,6 +52,16 @@ IDENTITY: Final = (
     _sign("name_is_other_address", "the shown name is an address of another domain"),
     _sign("name_of_brand", "the shown name or the sender's domain bears a brand it is not of"),
     _sign("subject_of_brand", "the subject names a brand that the sender is not of"),
+    _sign(
+        "name_of_recipient",
+        "the shown name is the recipient's address or domain, the sender's is another",
+    ),
+    _sign("subject_of_recipient", "so does the subject"),
+    _sign(
+        "name_unlike_domain",
+        "the shown name is that of an office, and nothing of it is in the domain",
+    ),
+    _sign("from_malformed", "a sender is named, but with no address that mail can have"),
     _sign("from_free_mail", "sent from a free mailbox"),
     _sign("from_odd_ending", "sent from a domain whose ending is favoured by bulk registrations"),
     _sign("from_odd_name", "the sender's mailbox or domain looks made by a machine"),
@@ -68,6 +78,7 @@ CONTENT: Final = (
     _more("topics", "how many of those kinds of words there are"),
     _more("money", "sums of money"),
     _more("free_mail_in_text", "free mailboxes named in the text"),
+    _more("text_of_recipient", "the recipient's address in the text"),
     _more("coin_address", "an address for crypto-currency"),
     _more("phone_numbers", "telephone numbers"),
     _more("shouting", "runs of capitals and exclamation marks"),
@@ -80,6 +91,13 @@ LINKS: Final = (
     _more("links_to_ip", "links to an address in numbers"),
     _more("links_with_user", "links with a user name in front of the host"),
     _more("links_elsewhere", "domains that links lead to, other than the sender's"),
+    _more(
+        "links_strange",
+        "domains that links lead to, neither the sender's nor a brand's nor a mailer's",
+    ),
+    _more(
+        "text_of_brand", "the text names brands that the sender is not, and links lead to strangers"
+    ),
     _more("links_shortened", "links through a shortener"),
     _more("links_free_hosting", "links to where anybody can put up a page"),
     _more("links_odd_ending", "links to endings favoured by bulk registrations"),
@@ -122,6 +140,7 @@ FEATURES: Final[tuple[Feature, ...]] = (*IDENTITY, *CONTENT, *LINKS, *HTML, *ATT
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 
 _MOST: Final = 5.0
+_ADDRESS: Final = r"^[^@\s,;]+@[^@\s,;]+$"
 _PROGRAM: Final = (
     "exe|scr|pif|bat|cmd|ps1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|msi|jar|cpl|iso|img|vhdx?|chm|scf"
     "|url|xll|one|mht|mhtml|apk|dll|reg"
@@ -150,6 +169,8 @@ class Seen:
         self.visible, self.disguised = folded(visible)
         self.raw = visible
         self.links: Links = links(table)
+        self.name_brands = claims.brands_named(texts(table, "from_name"))
+        self.subject_brands = claims.brands_named(texts(table, "subject"))
         self.subject_words = words(self.subject)
         self.visible_words = words(self.visible)
 
@@ -158,13 +179,6 @@ def matrix(seen: Seen) -> Floats:
     """The features of each message, in the order of `FEATURES`; NaN where there is no header."""
     made = {**_identity(seen), **_content(seen), **_links(seen), **_html(seen), **_attached(seen)}
     return np.column_stack([np.minimum(made[name], _MOST) for name in NAMES])
-
-
-def brands(seen: Seen) -> list[str]:
-    """The brand that each message's shown name or else its subject names."""
-    names, _ = folded(texts(seen.table, "from_name"))
-    pairs = zip(names.to_pylist(), seen.subject.to_pylist(), strict=True)
-    return [hosts.brand_of(name[:200]) or hosts.brand_of(subject[:300]) for name, subject in pairs]
 
 
 def _identity(seen: Seen) -> dict[str, Floats]:
@@ -181,9 +195,6 @@ def _identity(seen: Seen) -> dict[str, Floats]:
     )  # fmt: skip
     other = answers & ~listed & mask(pc.not_equal(reply_domain, domain)) & named
     reply_free = among(reply_domain, hosts.FREE_MAIL)
-    shown, _ = folded(name)
-    brand = [hosts.brand_of(one[:200]) for one in shown.to_pylist()]
-    said = [hosts.brand_of(one[:300]) for one in seen.subject.to_pylist()]
     own = domain.to_pylist()
     in_name = pc.replace_substring_regex(
         pc.utf8_lower(name), r"^.*@(?:[\w-]+\.)*?([\w-]+\.[a-z]{2,})\W*$", r"\1"
@@ -207,9 +218,11 @@ def _identity(seen: Seen) -> dict[str, Floats]:
         "reply_other_free_mail": reply_free & free & mask(pc.not_equal(reply, sender)) & ~listed,
         "name_is_other_address": address_shown
         & np.array([a != b for a, b in zip(in_name.to_pylist(), own, strict=True)], bool),
-        "name_of_brand": np.array([_strange(a, b) for a, b in zip(brand, own, strict=True)], float)
+        "name_of_brand": np.array([hosts.strange(a, b) for a, b in zip(seen.name_brands, own, strict=True)], float)
         + each_distinct(domain, lambda host: bool(hosts.apes(host))),
-        "subject_of_brand": np.array([_strange(a, b) for a, b in zip(said, own, strict=True)], float),
+        "subject_of_brand": np.array([hosts.strange(a, b) for a, b in zip(seen.subject_brands, own, strict=True)], float),
+        **claims.recipient(to, name, texts(table, "subject"), domain),
+        "name_unlike_domain": claims.unlike(name, domain),
         "from_free_mail": free,
         "from_odd_ending": each_distinct(domain, hosts.odd_ending),
         "from_odd_name": odd,
@@ -222,6 +235,8 @@ def _identity(seen: Seen) -> dict[str, Floats]:
         number = np.asarray(value, np.float64)
         number[nothing] = np.nan
         made[key] = number
+    unnamed = nothing & mask(pc.equal(name, ""))
+    made["from_malformed"] = np.where(unnamed, np.nan, 1 - matches(sender, _ADDRESS))
     return made
 
 
@@ -243,10 +258,6 @@ def _senders(table: pa.Table) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
         pc.if_else(author, nothing, reply),
         pc.if_else(author, nothing, reply_domain),
     )
-
-
-def _strange(brand: str, domain: str) -> bool:
-    return bool(brand) and domain not in hosts.BRANDS[brand]
 
 
 @cache
@@ -272,6 +283,7 @@ def _content(seen: Seen) -> dict[str, Floats]:
     made["topics"] = (said > 0).sum(axis=1).astype(np.float64)
     made["money"] = counts(raw, r"(?i)[$€£] ?\d|\d ?(?:usd|eur|gbp|dollars|million|euros)\b", 4)
     made["free_mail_in_text"] = counts(raw, _FREE_IN_TEXT, 2)
+    made["text_of_recipient"] = claims.own_address(texts(seen.table, "to"), raw)
     made["coin_address"] = counts(raw, r"\b(?:bc1[a-z0-9]{25,60}|[13][A-HJ-NP-Za-km-z1-9]{25,34}|0x[0-9a-fA-F]{40})\b", 1)  # fmt: skip
     made["phone_numbers"] = counts(raw, r"(?:\+|\b1[-. (])[\d(). -]{9,18}\d|\(\d{3}\) ?\d{3}[-. ]\d{4}|\b\d{3}[-.]\d{3}[-.]\d{4}\b", 2)  # fmt: skip
     made["shouting"] = counts(raw, r"(?:\b[A-Z]{3,} ){3,}|!{2,}", 4)
@@ -291,15 +303,13 @@ def _links(seen: Seen) -> dict[str, Floats]:
     elsewhere = (
         pressed & mask(pc.not_equal(held.domain, theirs)) & mask(pc.not_equal(held.domain, ""))
     )
-    brand = brands(seen)
-    strange = np.array([_strange(a, b) for a, b in zip(brand, own.to_pylist(), strict=True)], bool)
-    of_brand = np.array(
-        [
-            domain in hosts.BRANDS.get(brand[row], ())
-            for row, domain in zip(held.row.tolist(), held.domain.to_pylist(), strict=True)
-        ],
-        bool,
+    brand = [one or other for one, other in zip(seen.name_brands, seen.subject_brands, strict=True)]
+    strange = np.array(
+        [hosts.strange(a, b) for a, b in zip(brand, own.to_pylist(), strict=True)], bool
     )
+    led_to = zip(held.row.tolist(), held.domain.to_pylist(), strict=True)
+    of_brand = np.array([not hosts.strange(brand[row], domain) for row, domain in led_to], bool)
+    stranger = elsewhere & claims.strangers(held.domain, theirs)
     path = pc.replace_substring_regex(href, r"^[a-zA-Z]+://[^/?#]*", "")
     led = pc.if_else(pc.equal(target, ""), href, target)
     web = matches(held.column["schemes"], "^https?$")
@@ -312,6 +322,8 @@ def _links(seen: Seen) -> dict[str, Floats]:
         "links_to_ip": numbers(table, "links_to_ip"),
         "links_with_user": numbers(table, "links_with_user"),
         "links_elsewhere": _distinct(held, elsewhere, rows),
+        "links_strange": _distinct(held, stranger, rows),
+        "text_of_brand": claims.brands_in_text(seen.visible_words, own, WINDOW) * (held.count(stranger, rows) > 0),
         "links_shortened": of(each_distinct(host, hosts.shortener)),
         "links_free_hosting": of(each_distinct(host, hosts.free_hosting)),
         "links_odd_ending": of(each_distinct(held.domain, hosts.odd_ending)),

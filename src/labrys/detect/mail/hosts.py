@@ -5,6 +5,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from labrys.detect.imitation import brands
 from labrys.detect.mail.known import KNOWN
 from labrys.detect.mail.letters import undisguised
 
@@ -12,26 +13,37 @@ SHORT: Final = frozenset(KNOWN["hosts"]["shorteners"])
 FREE_MAIL: Final = frozenset(KNOWN["hosts"]["free_mail"])
 ODD: Final = frozenset(KNOWN["hosts"]["odd_endings"])
 _FREE_HOSTING: Final = frozenset(KNOWN["hosts"]["free_hosting"])
-BRANDS: Final[dict[str, frozenset[str]]] = {
-    name: frozenset(domains) for name, domains in KNOWN["brands"].items()
-}
-_OF_BRANDS: Final = frozenset().union(*BRANDS.values())
-_MARKS: Final = {re.sub(r"\W", "", name): BRANDS[name] for name in BRANDS}
-_LONG_MARKS: Final = {name: domains for name, domains in _MARKS.items() if len(name) >= 5}
+MAILERS: Final = frozenset(KNOWN["hosts"]["mailers"])
+"""Registered domains of services that send for others."""
+_LONG_MARK: Final = 5
 _PIECES: Final = re.compile(r"[.\-_]")
 
 
-def brand_of(text: str) -> str:
-    """The first brand that a text (folded) names as a word; "" where it names none."""
-    found = _BRAND.search(text)
-    return found[1] if found else ""
+def _marks() -> dict[str, bool]:
+    """What stands for a brand in hosts, and whether it is looked for within words and misspelt."""
+    made: dict[str, bool] = {}
+    for brand in brands.table().values():
+        squeezed = (re.sub(r"\W", "", name.lower()) for name in brand.names if name.isascii())
+        for mark in (*brand.labels[:1], *squeezed):
+            if len(mark) >= _SHORT_MARK and "-" not in mark:
+                made[mark] = not brand.common and len(mark) >= _LONG_MARK
+    return made
 
 
-_BRAND: Final = re.compile(
-    r"(?<![\w@.-])("
-    + "|".join(re.escape(name) for name in sorted(BRANDS, key=len, reverse=True))
-    + r")(?![\w@])"
-)
+_SHORT_MARK: Final = 4
+_MARKS: Final = _marks()
+_LONG_MARKS: Final = frozenset(mark for mark, long in _MARKS.items() if long)
+
+
+def strange(named: str | None, domain: str) -> bool:
+    """Whether brands are named (joined as `brands.named` gives them) and none of them owns a domain."""
+    return named is not None and brands.owner(domain) not in named.split("\x1e")
+
+
+@lru_cache(maxsize=65_536)
+def known(domain: str) -> bool:
+    """Whether a registered domain is a brand's, or that of a service that sends for others."""
+    return domain in MAILERS or brands.owner(domain) is not None
 
 
 def shortener(host: str) -> bool:
@@ -63,12 +75,11 @@ def deep(host: str) -> bool:
 @lru_cache(maxsize=65_536)
 def apes(host: str) -> str:
     """The brand whose name a host bears, or nearly bears, without being the brand's; else ""."""
-    labels = host.split(".")
-    if not host or any(".".join(labels[at:]) in _OF_BRANDS for at in range(len(labels))):
+    if not host or brands.owner(host) is not None:
         return ""
     plain = undisguised(_decoded(host))[0].lower().translate(_DIGITS)
     for piece in _PIECES.split(plain):
-        if piece in _MARKS and len(piece) >= 4:
+        if piece in _MARKS:
             return piece
         if found := _HELD.search(piece):
             return found[0]

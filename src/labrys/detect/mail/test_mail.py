@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from labrys.detect.mail import hosts, text
+from labrys.detect.mail import hosts, text, train_modern
 from labrys.detect.mail.detect import detect
-from labrys.detect.mail.features import FEATURES, NAMES, Seen, matrix
+from labrys.detect.mail.features import FEATURES, IDENTITY, NAMES, Seen, matrix
 from labrys.detect.mail.kinds import KINDS, kinds
 from labrys.detect.mail.letters import folded, undisguised
 from labrys.detect.mail.score import TEXTS, model, read, scores
@@ -231,7 +231,7 @@ def test_identity_is_what_the_sender_says():
         mail(sender="bob@home.example"),
         mail(to="undisclosed-recipients:;"),
     )
-    assert not any(plain[feature.name] for feature in FEATURES[:12])
+    assert not any(plain[feature.name] for feature in IDENTITY)
     assert (other["reply_elsewhere"], other["reply_to_free_mail"]) == (1, 0)
     assert (free["reply_elsewhere"], free["reply_to_free_mail"]) == (1, 1)
     assert brand["name_of_brand"] == 1
@@ -252,6 +252,45 @@ def test_without_a_header_nothing_is_known_of_the_sender():
     (found,) = features(b"Subject: x\n\ntext\n")
     assert np.isnan(found["from_free_mail"])
     assert not np.isnan(found["html"])
+
+
+def test_a_name_that_is_the_recipients_or_an_office_elsewhere():
+    own, subject, office, fits, broken = features(
+        mail(sender="work.example <x@other.example>", to="bob@work.example"),
+        mail("work.example: password of bob@work.example", sender="x@other.example", to="bob@work.example"),
+        mail(sender="Billing Department <x@qx7.example>"),
+        mail(sender="Acme Support <help@acme.example>"),
+        b"From: Winner <nobody@shop,com>\nTo: b@c.example\nSubject: x\n\ny\n",
+    )  # fmt: skip
+    assert (own["name_of_recipient"], own["subject_of_recipient"]) == (1, 0)
+    assert (subject["name_of_recipient"], subject["subject_of_recipient"]) == (0, 1)
+    assert (office["name_unlike_domain"], fits["name_unlike_domain"]) == (1, 0)
+    assert (broken["from_malformed"], own["from_malformed"]) == (1, 0)
+    (nameless,) = features(b"From: Winner\nTo: b@c.example\nSubject: x\n\ny\n")
+    assert nameless["from_malformed"] == 1
+    assert np.isnan(nameless["from_free_mail"])
+    (mine,) = features(mail("work.example", sender="it@work.example", to="bob@work.example"))
+    assert mine["subject_of_recipient"] == 0
+
+
+def test_links_to_the_sender_to_brands_and_to_mailers_are_not_strange():
+    known = (
+        '<a href="https://www.example.com/a">a</a><a href="https://shop.example.org/b">b</a>'
+        '<a href="https://www.facebook.com/x">f</a>'
+        '<a href="https://u1.ct.sendgrid.net/ls/click?upn=x">c</a>'
+    )
+    ordinary, odd = features(
+        mail(body="x", html=known, sender="Ann <ann@example.com>"),
+        mail(body="x", html=known + '<a href="https://qx7.example/">Your Netflix plan</a>'),
+    )
+    assert (ordinary["links_strange"], ordinary["text_of_brand"]) == (0, 0)
+    assert ordinary["links_elsewhere"] == 3
+    assert (odd["links_strange"], odd["text_of_brand"]) == (1, 1)
+
+
+def test_the_recipients_address_in_the_text():
+    there, not_there = features(mail(body="for bob@home.example"), mail(body="for you"))
+    assert (there["text_of_recipient"], not_there["text_of_recipient"]) == (1, 0)
 
 
 def test_links_are_judged_by_where_they_lead():
@@ -437,6 +476,30 @@ def test_templates_for_testing_are_not_for_training():
     assert message(one, np.random.default_rng(1), "test") == message(
         one, np.random.default_rng(1), "test"
     )
+
+
+def test_mail_of_today_has_the_same_texts_on_both_sides_and_other_templates_for_testing():
+    train, test = train_modern.templates("train"), train_modern.templates("test")
+    assert not {one.body for one in train} & {one.body for one in test}
+    assert {one.language for one in train} & {one.language for one in test} == {"en"}
+    for part in ("train", "test"):
+        found = list(train_modern.modern(part, 1))
+        again = list(train_modern.modern(part, 1))
+        assert [one.raw for one in found] == [one.raw for one in again]
+        table = read_messages([one.raw for one in found])
+        assert "problems" not in table.column_names
+        assert all(table["from_address"].to_pylist())
+        assert all(table["text_visible"].to_pylist())
+        assert sum(one.bad for one in found) * 2 == len(found)
+
+
+def test_a_real_sender_of_mail_of_today_leads_to_himself():
+    draw = [np.random.default_rng(number) for number in range(12)]
+    for template in train_modern.templates("test"):
+        good = [train_modern.message(template, one, "test", bad=False) for one in draw[:2]]
+        for found in features(*good):
+            assert found["name_of_brand"] == 0, template
+            assert found["links_to_ip"] == 0
 
 
 def test_a_model_of_the_user_counts_and_a_changed_one_is_refused(tmp_path, monkeypatch):

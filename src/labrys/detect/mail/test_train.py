@@ -14,6 +14,7 @@ from labrys.detect.mail.score import model, read, scores, shipped
 from labrys.detect.mail.train_check import canary
 from labrys.detect.mail.train_corpora import enveloped, manifest
 from labrys.detect.mail.train_made import made
+from labrys.detect.mail.train_modern import modern
 from labrys.detect.mail.train_own import LEAST, Mailbox, labelled, learn, moved
 from labrys.detect.mail.train_rows import read_messages, rows
 from labrys.errors import LabrysError
@@ -50,6 +51,10 @@ def test_what_may_not_train_is_not_learnable():
     assert not manifest()["phishing_pot"]["trains"]
     data = small()
     assert train.learnable(data).tolist() == (data.source == "made_train").tolist()
+    parts = [*modern("train", 1), *modern("test", 1)]
+    data = train.mail(rows(parts))
+    assert train.learnable(data).tolist() == (data.source == "modern_train").tolist()
+    assert train.limiting(data).tolist() == (~data.bad & (data.source == "modern_test")).tolist()
 
 
 def test_thresholds_hold_for_every_kind_that_is_large_enough():

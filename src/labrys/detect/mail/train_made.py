@@ -9,13 +9,14 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Final, Literal
 
 import numpy as np
 
-from labrys.detect.mail.known import KNOWN
+from labrys.detect.imitation import brands
 from labrys.detect.mail.train_corpora import Sample
 
 Part = Literal["train", "test"]
@@ -123,18 +124,24 @@ def message(template: Template, draw: Draw, part: Part, **given: str) -> bytes:
     return _written(template, subject, body, scene, draw, attach[1] if attach else "")
 
 
-def _half(values: tuple[str, ...], part: Part) -> tuple[str, ...]:
+def half(values: tuple[str, ...], part: Part) -> tuple[str, ...]:
+    """What a part may draw from."""
     return values[:: 2] if part == "train" else values[1::2]  # fmt: skip
+
+
+@cache
+def _brands() -> tuple[str, ...]:
+    return tuple(one.name for one in brands.table().values() if one.name.isascii())
 
 
 def _scene(template: Template, draw: Draw, part: Part) -> dict[str, str]:
     def one(values: tuple[str, ...]) -> str:
-        return str(draw.choice(_half(values, part)))
+        return str(draw.choice(half(values, part)))
 
     company = one(_COMPANY)
     domain = f"{company.lower()}.{draw.choice(['com', 'example', 'org', 'ch', 'co.uk', 'de'])}"
     boss = f"{one(_FIRST)} {one(_LAST)}"
-    brand = str(draw.choice(_half(tuple(KNOWN["brands"]), part))).title()
+    brand = str(draw.choice(half(_brands(), part)))
     first, last = one(_FIRST), one(_LAST)
     to = f"{first}.{last}@{one(_COMPANY).lower()}.example".lower()
     scene = {
@@ -145,40 +152,42 @@ def _scene(template: Template, draw: Draw, part: Part) -> dict[str, str]:
         "freemail": f"{boss.replace(' ', '').lower()}{draw.integers(99)}@{draw.choice(['gmail.com', 'outlook.com', 'yahoo.com'])}",
         "domain": domain,
     }  # fmt: skip
-    scene["link"] = _bad_link(scene, draw, part) if template.bad else _good_link(scene, draw)
+    scene["link"] = bad_link(scene, draw, part) if template.bad else _good_link(scene, draw)
     scene["sender"] = _bad_sender(template, scene, draw, part) if template.bad else _good_sender(template, scene, draw)  # fmt: skip
     return scene
 
 
-def _token(draw: Draw, size: int) -> str:
+def token(draw: Draw, size: int) -> str:
+    """Letters and digits."""
     return "".join(draw.choice(list("abcdefghijklmnopqrstuvwxyz0123456789"), size=size).tolist())
 
 
 def _good_link(scene: Mapping[str, str], draw: Draw) -> str:
-    domain, token = scene["domain"], _token(draw, 24)
+    domain, long = scene["domain"], token(draw, 24)
     forms = (
-        f"https://www.{domain}/{_token(draw, 6)}",
-        f"https://click.mail.{domain}/f/a/{token}?e={_token(draw, 12)}",
-        f"https://{_token(draw, 8)}.{draw.choice(_MAILERS)}/ls/click?upn={token}{token}",
+        f"https://www.{domain}/{token(draw, 6)}",
+        f"https://click.mail.{domain}/f/a/{long}?e={token(draw, 12)}",
+        f"https://{token(draw, 8)}.{draw.choice(_MAILERS)}/ls/click?upn={long}{long}",
         f"https://{domain}/account/orders/{scene['n']}",
-        f"https://news.{domain}/c/{token}",
+        f"https://news.{domain}/c/{long}",
     )
     return str(forms[int(draw.integers(len(forms)))])
 
 
-def _bad_link(scene: Mapping[str, str], draw: Draw, part: Part) -> str:
-    stem = f"{draw.choice(_half(_STEMS, part))}-{draw.choice(_half(_STEMS, part))}"
+def bad_link(scene: Mapping[str, str], draw: Draw, part: Part) -> str:
+    """Where a lure leads: free hosting, odd endings, sites broken into, the brand before a host."""
+    stem = f"{draw.choice(half(_STEMS, part))}-{draw.choice(half(_STEMS, part))}"
     mark = re.sub(r"\W", "", scene["brand"].lower())
-    plain = f"{_token(draw, 7)}.{draw.choice(['com', 'net', 'com.br', 'in', 'org', 'ru'])}"
+    plain = f"{token(draw, 7)}.{draw.choice(['com', 'net', 'com.br', 'in', 'org', 'ru'])}"
     forms = (
         f"https://{stem}.{draw.choice(['xyz', 'top', 'online', 'click', 'shop', 'info'])}/login",
         f"https://{stem}{draw.integers(99)}.{draw.choice(_HOSTING)}/",
-        f"https://{plain}/wp-content/{_token(draw, 5)}/?e={scene['mail']}",
-        f"https://{mark}.{stem}.com/verify/{_token(draw, 10)}",
-        f"https://bit.ly/{_token(draw, 7)}",
-        f"http://{stem}.{plain}/{_token(draw, 12)}",
-        f"https://www.{plain}/{_token(draw, 6)}",
-        f"https://click.mail.{plain}/f/a/{_token(draw, 24)}?e={_token(draw, 12)}",
+        f"https://{plain}/wp-content/{token(draw, 5)}/?e={scene['mail']}",
+        f"https://{mark}.{stem}.com/verify/{token(draw, 10)}",
+        f"https://bit.ly/{token(draw, 7)}",
+        f"http://{stem}.{plain}/{token(draw, 12)}",
+        f"https://www.{plain}/{token(draw, 6)}",
+        f"https://click.mail.{plain}/f/a/{token(draw, 24)}?e={token(draw, 12)}",
     )
     return str(forms[int(draw.integers(len(forms)))])
 
@@ -195,12 +204,12 @@ def _good_sender(template: Template, scene: Mapping[str, str], draw: Draw) -> st
 
 def _bad_sender(template: Template, scene: Mapping[str, str], draw: Draw, part: Part) -> str:
     name = scene["brand"] if "<brand>" in template.subject + template.body else scene["boss"]
-    odd = f"{_token(draw, 8)}.{draw.choice(['com', 'net', 'xyz', 'com.br', 'top', 'jp'])}"
+    odd = f"{token(draw, 8)}.{draw.choice(['com', 'net', 'xyz', 'com.br', 'top', 'jp'])}"
     forms = (
         f"{name} <{scene['freemail']}>",
         f"{name} <{draw.choice(['info', 'support', 'admin', 'service', 'contact'])}@{odd}>",
-        f"{name} <{scene['boss'].split()[0].lower()}@{draw.choice(_half(_COMPANY, part)).lower()}{draw.choice(_half(_STEMS, part))}.com>",
-        f'"{name}" <{_token(draw, 6)}@{odd}>',
+        f"{name} <{scene['boss'].split()[0].lower()}@{draw.choice(half(_COMPANY, part)).lower()}{draw.choice(half(_STEMS, part))}.com>",
+        f'"{name}" <{token(draw, 6)}@{odd}>',
     )  # fmt: skip
     return str(forms[int(draw.integers(len(forms)))])
 
@@ -215,27 +224,27 @@ def _written(
 ) -> bytes:
     plain_only = template.kind in ("business", "llm", "bec", "scam", "extortion")
     as_html = draw.random() < (0.4 if plain_only else 0.85)
-    parts = [("text/plain", _lined(body))] if not as_html or draw.random() < 0.6 else []
+    parts = [("text/plain", lined(body))] if not as_html or draw.random() < 0.6 else []
     if as_html:
         parts.append(("text/html", _html(template, subject, body, scene, draw)))
     head = _head(template, subject, scene, draw)
-    pieces = [_piece(kind, text) for kind, text in parts]
-    whole = pieces[0] if len(pieces) == 1 else _joined("alternative", pieces, draw)
+    pieces = [piece(kind, text) for kind, text in parts]
+    whole = pieces[0] if len(pieces) == 1 else joined("alternative", pieces, draw)
     if attach:
         name, kind = _ATTACHED[attach]
         name = name.format(n=scene["n"])
         held = f"Content-Type: {kind}; name={name}\nContent-Disposition: attachment; filename={name}\n\n{_inside(attach, scene)}"
-        whole = _joined("mixed", [whole, held], draw)
+        whole = joined("mixed", [whole, held], draw)
     return ("\n".join(head) + "\nMIME-Version: 1.0\n" + whole).encode("utf-8", "replace")
 
 
 def _head(template: Template, subject: str, scene: Mapping[str, str], draw: Draw) -> list[str]:
     name, _, box = scene["sender"].rpartition(" ")
     head = [
-        f"From: {_word(name) if not name.isascii() else name} {box}",
-        f"Subject: {_word(subject) if not subject.isascii() else subject}",
+        f"From: {encoded_word(name) if not name.isascii() else name} {box}",
+        f"Subject: {encoded_word(subject) if not subject.isascii() else subject}",
         f"Date: {draw.integers(1, 28)} Mar {draw.integers(2015, 2027)} {draw.integers(7, 20)}:10:00 +0100",
-        f"Message-ID: <{_token(draw, 16)}@{box.strip('<>').partition('@')[2]}>",
+        f"Message-ID: <{token(draw, 16)}@{box.strip('<>').partition('@')[2]}>",
     ]
     shy = template.bad and draw.random() < 0.15
     head.append(f"To: {'undisclosed-recipients:;' if shy else scene['to']}")
@@ -243,24 +252,27 @@ def _head(template: Template, subject: str, scene: Mapping[str, str], draw: Draw
         head.append(f"Reply-To: {scene['freemail']}")
     if not template.bad and template.kind in ("newsletter", "marketing", "transactional"):
         if draw.random() < 0.3:
-            head.append(f"Reply-To: reply-{_token(draw, 10)}@{draw.choice(_MAILERS)}")
+            head.append(f"Reply-To: reply-{token(draw, 10)}@{draw.choice(_MAILERS)}")
         if template.kind != "transactional":
-            head.append(f"List-Unsubscribe: <https://{draw.choice(_MAILERS)}/u/{_token(draw, 20)}>")
+            head.append(f"List-Unsubscribe: <https://{draw.choice(_MAILERS)}/u/{token(draw, 20)}>")
     return head
 
 
-def _word(text: str) -> str:
+def encoded_word(text: str) -> str:
+    """A header's text that is not ASCII (RFC 2047)."""
     return f"=?utf-8?B?{b64encode(text.encode()).decode()}?="
 
 
-def _piece(kind: str, text: str) -> str:
+def piece(kind: str, text: str) -> str:
+    """A part of a message, in base64."""
     packed = b64encode(text.encode()).decode()
     lines = "\n".join(packed[at : at + 76] for at in range(0, len(packed), 76))
     return f"Content-Type: {kind}; charset=utf-8\nContent-Transfer-Encoding: base64\n\n{lines}\n"
 
 
-def _joined(kind: str, pieces: list[str], draw: Draw) -> str:
-    mark = _token(draw, 20)
+def joined(kind: str, pieces: list[str], draw: Draw) -> str:
+    """Parts as one of several."""
+    mark = token(draw, 20)
     body = "".join(f"--{mark}\n{piece}\n" for piece in pieces)
     return f'Content-Type: multipart/{kind}; boundary="{mark}"\n\n{body}--{mark}--\n'
 
@@ -271,7 +283,8 @@ def _inside(attach: str, scene: Mapping[str, str]) -> str:
     return "PK" if attach in ("zip", "docm") else "data"
 
 
-def _lined(body: str) -> str:
+def lined(body: str) -> str:
+    """A text in lines."""
     return re.sub(r"(?<=[.!?]) (?=[A-Z])", "\n", body, count=2) + "\n"
 
 
@@ -297,9 +310,9 @@ def _html(template: Template, subject: str, body: str, scene: Mapping[str, str],
     style = int(draw.integers(4))
     if template.kind in ("business", "llm", "bec", "scam", "extortion") or style == 0:
         return f"<html><body><div>{said}</div></body></html>"
-    picture = f'<img src="https://cdn.{scene["domain"]}/{_token(draw, 8)}.png" width="600" alt="{scene["company"]}">'
+    picture = f'<img src="https://cdn.{scene["domain"]}/{token(draw, 8)}.png" width="600" alt="{scene["company"]}">'
     hidden = f'<div style="display:none;max-height:0;overflow:hidden">{escape(subject)} {"&zwnj;&nbsp;" * int(draw.integers(40))}</div>'
-    dot = f'<img src="https://t.{scene["domain"]}/o/{_token(draw, 20)}.gif" width="1" height="1">'
+    dot = f'<img src="https://t.{scene["domain"]}/o/{token(draw, 20)}.gif" width="1" height="1">'
     inner = f'<table width="600" align="center"><tr><td>{picture if style > 1 else ""}</td></tr><tr><td style="font-family:Arial;font-size:15px"><p>{said}</p></td></tr></table>'
     return (
         f"<!DOCTYPE html><html><head><style>td{{padding:8px}}</style></head><body>{hidden if style > 1 else ''}"
