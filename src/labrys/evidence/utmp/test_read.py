@@ -101,6 +101,7 @@ def test_a_lastlog_whose_first_accounts_never_logged_in(
         b"",
         bytes(4096),
         b"text\n" * 200,
+        *(bytes([one]) * 65_536 for one in b"Cx7 \xff\x01"),
         b"\x7fELF" + bytes(1000),
         bytes(range(256)) * 8,
         b"\x07\0\0\0" + bytes(2000),
