@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labrys.errors import LabrysError
 from labrys.guard.training import quarantine, stamps
-from labrys.guard.training.canary import Canary, influence, recall
+from labrys.guard.training.canary import Canary, compared, influence, recall
 from labrys.guard.training.copies import COPIES, crowded, flooded
 from labrys.guard.training.labels import MOST, doubted
 from labrys.guard.training.partitions import learnt, parts, votes
@@ -199,11 +199,26 @@ def test_a_source_that_does_harm_is_told():
 def test_the_canary_speaks_when_recall_falls_and_not_by_chance():
     assert not Canary(0.60, 0.59, 200).refusal
     assert not Canary(0.60, 0.70, 200).refusal
-    assert "40%" in Canary(0.60, 0.40, 200).refusal
+    assert "40%" in Canary(0.60, 0.40, 200, 0.05).refusal
+    assert not Canary(0.60, 0.50, 200, 0.11).refusal
     score = np.array([0.0, 0.1, 0.2, 0.9, 0.15])
     bad = np.array([False, False, False, True, True])
     assert recall(score, bad, 0.3) == 0.5
     assert recall(score, ~bad & False) == 0.0
+
+
+def test_what_is_alike_is_lost_once():
+    """Three templates of forty are lost with all their messages: chance. Half of the templates lose some: not."""
+    bad = np.repeat([True, False], 160)
+    kin = np.arange(320) // 4
+    before = np.where(bad, 2.0, 0.0)
+    one, many = before.copy(), before.copy()
+    one[:12] = -1.0
+    many[:80:4] = -1.0
+    assert not compared(before, one, bad, kin).refusal
+    assert compared(before, one, bad, np.arange(320)).refusal
+    assert compared(before, many, bad, kin).refusal
+    assert compared(before, many, bad, kin).after == 1 - 20 / 160
 
 
 # ------------------------------------------------------------------------------------------- review
