@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from labrys.errors import LabrysError
 from labrys.guard.training import quarantine, stamps
 from labrys.guard.training.canary import Canary, compared, influence, recall
-from labrys.guard.training.copies import COPIES, crowded, flooded
+from labrys.guard.training.copies import COPIES, FEW, PART, crowded, fair, flooded
 from labrys.guard.training.labels import MOST, doubted
 from labrys.guard.training.partitions import learnt, parts, votes
 from labrys.guard.training.quarantine import Suspect
@@ -180,6 +180,14 @@ def test_one_source_does_not_outvote_the_others():
     assert not crowded(Rows(rows.values, rows.bad)).any()
     two = Rows(rows.values, rows.bad, source % 2)
     assert not crowded(two).any(), "of two sources one must have more than a third"
+
+
+@given(st.lists(st.integers(1, 60), min_size=3, max_size=40), st.integers(1, 10_000))
+def test_a_flood_of_any_size_is_small_beside_the_others(others, flood):
+    most = fair([*others, flood], flood)
+    middle = sorted(others)[len(others) // 2]
+    assert FEW <= most <= max(FEW, 2 * middle, PART * sum(others))
+    assert fair([flood, 1], flood) == flood
 
 
 def test_a_source_that_does_harm_is_told():
