@@ -48,7 +48,14 @@ def mistyped(label: str, wanted: str) -> bool:
     if len(wanted) < _SHORTEST_TO_MISTYPE or label == wanted:
         return False
     most = 2 if len(wanted) >= _LONG else 1
-    return abs(len(label) - len(wanted)) <= most and distance(label[:64], wanted[:64], most) <= most
+    if abs(len(label) - len(wanted)) > most:
+        return False
+    label, wanted = label[:64], wanted[:64]
+    # Each letter that only one of them has takes a step; most labels differ in many.
+    mine, theirs = set(label), set(wanted)
+    if len(mine - theirs) > most or len(theirs - mine) > most:
+        return False
+    return distance(label, wanted, most) <= most
 
 
 def distance(one: str, other: str, most: int) -> int:

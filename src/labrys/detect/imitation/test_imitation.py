@@ -142,6 +142,12 @@ def test_brands_named(text: str, found: str | None) -> None:
     assert brands.named(text) == found
 
 
+@given(st.text("abcdef", min_size=4, max_size=12), st.text("abcdef", min_size=5, max_size=12))
+def test_a_slip_is_a_short_distance(label: str, wanted: str) -> None:
+    most = 2 if len(wanted) >= 10 else 1
+    assert mistyped(label, wanted) == (label != wanted and distance(label, wanted, most) <= most)
+
+
 @given(st.text("aBI_.&+- \n\x1c\x7f!9", max_size=30) | st.text(max_size=20))
 def test_plain_words_are_found_alike_in_ascii_and_not(text: str) -> None:
     words = brands._APART.sub(" ", folded(text)).split()
