@@ -228,7 +228,7 @@ def test_a_document_in_a_mail_is_no_trouble(tmp_path: Path) -> None:
     assert sniff(data[:512], "x") == 0.1  # out of sight
     path = tmp_path / "a.doc"
     path.write_bytes(data)
-    source = Source(path, "hi.eml!/a.doc", hashlib.sha256(data).hexdigest(), len(data))
+    source = testing.source(path, name="hi.eml!/a.doc")
     ((shape, batch),) = read(replace(source, enclosed=True))
     assert (shape, batch.num_rows) == ("file.enclosed", 1)
     ((shape, _),) = read(source)
