@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import random
@@ -12,24 +11,19 @@ from typing import Any
 
 import pytest
 
+from labrys.evidence import testing
 from labrys.evidence.mail_pst.read import MISSING, read
 from labrys.evidence.mail_pst.samples import make
-from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "cut.pst"
 TICKS = int(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() + 11_644_473_600) * 10_000_000
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    return [
-        {"shape": shape} | {key: one for key, one in row.items() if one is not None}
-        for shape, batch in read(source)
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 @dataclass
