@@ -106,6 +106,8 @@ def test_mail_and_logons_in_a_capture_are_read_as_such(tmp_path: Path) -> None:
     ((subject, source),) = asked(case, tmp_path, mail)
     assert subject == "Grüße"
     assert "evidence/mail.pcap!/C" in source
+    envelopes = "SELECT count(*), max(status_detail) FROM email_activity WHERE _shape = 'net.smtp'"
+    assert asked(case, tmp_path, envelopes) == [["1", "550 unknown"]]  # the other is mail
     guessed = "SELECT count(*), max(status_detail) FROM authentication WHERE user_name = 'ann' AND service_name = 'ftp'"
     assert asked(case, tmp_path, guessed) == [["40", "530 no"]]
     features = {

@@ -9,6 +9,7 @@ import typer
 from labrys.cli.harden import run
 from labrys.duel import harden_table
 from labrys.duel.evasion.fight import Asked
+from labrys.duel.tabular import Threat
 from labrys.model.forest import read
 
 
@@ -18,7 +19,8 @@ def test_a_model_of_ones_own_is_hardened_and_the_price_told(tmp_path, capsys):
     rows = np.stack([draw.normal(size=1200) + 2 * bad, draw.normal(size=1200) - bad], 1)
     table = pa.table({"a": rows[:, 0], "b": rows[:, 1], "bad": bad.astype(int)})
     pq.write_table(table, tmp_path / "rows.parquet")
-    (tmp_path / "model.txt").write_bytes(harden_table._trained(rows, bad, ["a", "b"], None))
+    every = harden_table.contract(["a", "b"], Threat("bad", {}))
+    (tmp_path / "model.txt").write_bytes(harden_table.trained(["a", "b"], rows, bad, every))
     (tmp_path / "threat.toml").write_text('label = "bad"\n[columns]\nb = "free"\n')
     given = (
         tmp_path / "rows.parquet",
@@ -31,6 +33,8 @@ def test_a_model_of_ones_own_is_hardened_and_the_price_told(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "hardened" in shown
     assert "it does not look at b" in shown
+    assert "either of the two" in shown
+    assert "alarm above" in shown
     assert read(given[2].read_bytes(), "x").names == ("a",)
 
 

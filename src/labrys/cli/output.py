@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _ACTING: Final = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
+_COPIES: Final = 5
+"""So many files with the content of others are named; formats for machines have all."""
 
 
 class Form(StrEnum):
@@ -67,9 +69,11 @@ def summary_of(scan: "Scan") -> "Summary":
     partial = [row for row in scan.sources if row.state == "partial"]
     problems += [Problem(row.name, "read in part; scan again to go on") for row in partial]
     duplicates = [row for row in scan.sources if row.state == "duplicate"]
-    omitted = [f"{row.name} has the content of {row.same_as}: read once" for row in duplicates[:20]]
-    if len(duplicates) > 20:
-        omitted.append(f"{len(duplicates) - 20} more files with the content of others")
+    omitted = [
+        f"{row.name} has the content of {row.same_as}: read once" for row in duplicates[:_COPIES]
+    ]
+    if len(duplicates) > _COPIES:
+        omitted.append(f"{len(duplicates) - _COPIES:,} more files with the content of others")
     omitted += [
         f"exception {each.id} hides {count:,} findings: {each.why}"
         for each, count in scan.excluded

@@ -14,7 +14,7 @@ from labrys.detect.mail_relation.seen import ROWS, Mail
 from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_auth.dkim import NOT_GIVEN
-from labrys.evidence.records import MULTI, Records, Source
+from labrys.evidence.records import MULTI, Loose, Records, Source, cell
 from labrys.gate.sketch import sketch
 from labrys.scan.coalesce import Coalescer
 
@@ -112,22 +112,29 @@ def _for_people(detector: RowDetector) -> tuple[str, ...]:
 
 def _read(digest: str, content: bytes, gathered: Coalescer) -> dict[str, Any]:
     """Keep the rows of a message; what its own row says of it."""
-    records = Records(Source(Path("-"), "message", digest, len(content)))
+    records = Records(Source(Path("-"), "message", digest, len(content), loose=True))
     kept = content[:LARGEST]
     add(records, parse(kept, 0, len(kept)), 0)
     said: dict[str, Any] = {"problems": [_MARK] if len(kept) < len(content) else []}
     for shape, batch in records.drain():
         if shape == "mail.message":
-            first = batch.slice(0, 1).to_pylist()[0]
+            rows = _rows(batch)
+            first = rows[0]
             said |= {name: first.get(name) or "" for name in ("subject", "from_address")}
             said["checked"] = _checked(first)
             said["mail"] = Mail.of(first)
             said["runs"] = sketch(f"{said['subject']} {first.get('text_visible') or ''}")
-            if "problems" in batch.schema.names:
-                cells = batch.column("problems").drop_null().to_pylist()
-                said["problems"] += [each for cell in cells for each in cell.split(MULTI)]
+            cells = filter(None, (row.get("problems") for row in rows))
+            said["problems"] += [each for cell_ in cells for each in cell_.split(MULTI)]
         gathered.add(shape, batch)
     return said
+
+
+def _rows(batch: pa.RecordBatch | Loose) -> list[dict[str, Any]]:
+    if isinstance(batch, Loose):  # nearly always: columns are made of those of a whole group
+        return [{name: cell(value) for name, value in row[4].items()} for row in batch.rows]
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    return rows
 
 
 def _judgement(digest: str, said: dict[str, Any], found: list[dict[str, Any]]) -> Judgement:

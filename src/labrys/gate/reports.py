@@ -79,10 +79,8 @@ def checked(reports: Sequence[Report]) -> Iterator[Checked]:
     by_reporter = Counter(each.reporter for each in reports)
     gave = Counter((each.label, each.reporter) for each in reports)
     most = max(1, int(_SHARE * len(reports))) if len(reports) >= _ENOUGH else len(reports)
-    share = {
-        label: fair([count for (said, _), count in gave.items() if said == label])
-        for label, _ in gave
-    }
+    of = {label: [count for (said, _), count in gave.items() if said == label] for label, _ in gave}
+    share = {mine: fair(of[mine[0]], own) for mine, own in gave.items()}
     taken: Counter[str] = Counter()
     taught: Counter[tuple[str, str]] = Counter()
     copies: Counter[str] = Counter()
@@ -98,8 +96,8 @@ def checked(reports: Sequence[Report]) -> Iterator[Checked]:
             yield Checked(each, "more than a third of all reports are of this person")
         elif copies[alike] > COPIES:
             yield Checked(each, "one more copy of what was reported already")
-        elif taught[mine] >= share[each.label]:
-            yield Checked(each, "this person reports more than twice as much as most others do")
+        elif taught[mine] >= share[mine]:
+            yield Checked(each, "this person reports far more than others do")
         else:
             taught[mine] += 1
             yield Checked(each)

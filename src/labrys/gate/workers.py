@@ -26,7 +26,7 @@ Make = Callable[[], Judge]
 Rows = list[dict[str, Any]]
 """Of a message that breaks with the past (`detect.mail_relation.profile`)."""
 
-_GROUP: Final = 16
+_GROUP: Final = 32
 _GROUP_BYTES: Final = 4 << 20
 _LOADING: Final = 60.0
 """Seconds that a process may take until it can judge."""

@@ -48,10 +48,10 @@ def features(events: Any) -> Any:
         ~rows.port.isin(CLOCKWORK_PORTS + CLOCKWORK_MORE), ~rows.service.isin(CLOCKWORK_SERVICES)
     )
     pairs = rows.group_by("src", "dst", "port").aggregate(
-        flows=rows.count(), answered=(1 - rows.failed).sum(), times=rows._time.collect()
+        flows=rows.count(), answered=(1 - rows.failed).sum()
     )
     channels = _channels(rows, pairs.filter(pairs.flows >= LEAST_CALLS, ~nobody(pairs.dst)))
-    known = _around(_named(channels, events), pairs.drop("times"))
+    known = _around(_named(channels, events), pairs)
     return with_samples(known, rows, CHANNEL)
 
 
@@ -62,7 +62,8 @@ def _channels(rows: Any, pairs: Any) -> Any:
     # are gone through so; whatever else a call has is looked up for the few that are left. In
     # order, for Spark counts anew wherever it is used.
     numbered = pairs.mutate(channel=ibis.row_number().over(order_by=list(CHANNEL)))
-    calls = _calls(numbered.select("channel", _time=numbered.times.unnest()), ("channel",))
+    timed = rows.inner_join(numbered, list(CHANNEL)).select("channel", "_time")
+    calls = _calls(timed, ("channel",))
     # Engines keep all values of a quantile: few quantiles for all channels, the others for few.
     shape = calls.group_by("channel").aggregate(
         calls=calls.count(), **{f"q{at}": calls.gap.quantile(at / 100) for at in (10, 50, 90)}

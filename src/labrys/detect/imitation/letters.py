@@ -92,6 +92,7 @@ def folded(text: str) -> str:
     return _ACCENTS.sub("", unicodedata.normalize("NFKD", plain))
 
 
+@lru_cache(maxsize=4_096)
 def as_read(label: str) -> str:
     """A domain's label as a hasty eye reads it: figures as letters, `rn` as m, `vv` as w."""
     label = folded(unpacked(label)).translate(_FIGURES)

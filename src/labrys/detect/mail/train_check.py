@@ -17,7 +17,7 @@ from labrys.detect.mail.score import LEVELS, Model, scores
 from labrys.detect.mail.train_made import made
 from labrys.detect.mail.train_rows import read_messages
 from labrys.errors import LabrysError
-from labrys.guard.training.canary import Canary, recall
+from labrys.guard.training.canary import compared
 from labrys.guard.training.labels import doubted
 from labrys.guard.training.quarantine import Suspect
 
@@ -109,7 +109,8 @@ def canary(before: Model, after: Model, say: Callable[[str], None]) -> None:
     seen = Seen(read_messages([each.raw for each in known]))
     old, new = (scores(seen, each).margin for each in (before, after))
     count = int(bad.sum())
-    if reason := Canary(recall(old, bad, _FEW), recall(new, bad, _FEW), count).refusal:
+    kin = np.arange(len(known)) // _EACH  # messages of one template
+    if reason := compared(old, new, bad, kin, _FEW).refusal:
         raise LabrysError(f"not used: {reason}. What you call ham teaches it to pass attacks")
     for level in LEVELS[:2]:
         held = [

@@ -41,6 +41,8 @@ TLS_PORTS: Final = (
     ),
     3389,
 )
+PAGE: Final = 20_000
+"""Bytes that come back on a connection over which somebody looks at something."""
 UNTOUCHED: Final = (
     r"internet widgits|my company|some-(state|city)|someprovince|default (company|city)|o=none\b|"
     r"cn=(localhost|domain\.com|root|\*|example|server|test|unknown|name)\b|o=(test|unknown|root|1)\b"
@@ -56,7 +58,7 @@ def features(events: Any) -> Any:
     Counts of handshakes: `shaken`, `nameless`, `selfmade` (issuer is subject), `untouched`
     (placeholders left in), `tor`, `invalid` (said by who checked), `failed`; `rare` (hosts with this
     client fingerprint, 0 where unknown), `hosts` (all with one); `sni`, `subject`, `issuer`, `ja3`; of the
-    flows of the pair and port `answered` (how many), `sent` and `received` (bytes).
+    flows of the pair and port how many were `answered`, and how many brought back `pages`.
     """
     import ibis
 
@@ -94,12 +96,12 @@ def features(events: Any) -> Any:
     kept = made.filter((made.odd > 0) | ((made.nameless > 0) & ~made.port.isin(TLS_PORTS)))
     # What the flows beside them carried tells pages that are read from reports.
     every = flows(events)
-    carried = every.semi_join(kept, list(KEYS)).group_by(*KEYS)
-    carried = carried.aggregate(
-        answered=whole((1 - every.failed).sum()),
-        sent=whole(ibis.coalesce(every.out_bytes, 0).sum()),
-        received=whole(ibis.coalesce(every.in_bytes, 0).sum()),
+    back = ibis.coalesce(every.in_bytes, 0)
+    paged = flag((back >= PAGE) & (back >= 5 * ibis.coalesce(every.out_bytes, 0)))
+    carried = every.mutate(page=paged, answered=1 - every.failed).semi_join(kept, list(KEYS))
+    carried = carried.group_by(*KEYS).aggregate(
+        answered=whole(carried.answered.sum()), pages=whole(carried.page.sum())
     )
     kept = kept.left_join(carried, list(KEYS)).drop(*(f"{key}_right" for key in KEYS))
-    numbers = {name: ibis.coalesce(kept[name], 0) for name in ("answered", "sent", "received")}
+    numbers = {name: ibis.coalesce(kept[name], 0) for name in ("answered", "pages")}
     return with_samples(kept.mutate(**numbers), rows, KEYS, first="odd").drop("odd")

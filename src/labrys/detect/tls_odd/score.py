@@ -14,8 +14,6 @@ ALERT: Final = 0.6
 SURE: Final = 0.93
 TOGETHER: Final = 0.75
 QUIET: Final = 0.3
-PAGES: Final = 20_000
-"""Bytes that come back on a connection over which somebody looks at something."""
 
 _ADVICE: Final = (
     "Find the program that connects and who runs the server; look for the certificate's names and "
@@ -70,9 +68,10 @@ def judge(row: Row) -> Iterator[Signal]:
         yield Signal("server name", f"{row['sni']} is not what the certificate says", 0.3)
     if row["port"] not in TLS_PORTS:
         yield Signal("port", str(row["port"]), 0.2)
-    each = row["received"] / max(row["answered"], 1)
-    if each >= PAGES and row["received"] >= 5 * row["sent"] and not row["tor"]:
-        yield Signal("traffic", f"{each / 1000:.0f} kB came back each time, as of pages", -0.3)
+    # Who fetches a module once reports on all other connections.
+    if row["answered"] >= 4 and 4 * row["pages"] >= 3 * row["answered"] and not row["tor"]:
+        told = f"{row['pages']} of {row['answered']} connections bring back as much as pages"
+        yield Signal("traffic", told, -0.3)
     if row["rare"] == 1 and row["hosts"] >= 5:
         yield Signal("fingerprint", f"{row['ja3']} of no other host of {row['hosts']}", 0.15)
 

@@ -37,13 +37,20 @@ def test_a_handmade_certificate_without_a_name_on_an_odd_port() -> None:
 
 def test_pages_that_somebody_reads_are_no_reports() -> None:
     handmade = shake(None, "CN=abc", "CN=abc", 4743)
-    read = flow(1, THERE, 4743, traffic_bytes_out=3_000, traffic_bytes_in=90_000)
-    assert told("tls_odd", [handmade, read]) == [("tls_odd.server", LOW)]
-    report = flow(1, THERE, 4743, traffic_bytes_out=3_000, traffic_bytes_in=4_000)
-    taken = flow(1, THERE, 4743, traffic_bytes_out=900_000, traffic_bytes_in=90_000)
-    elsewhere = flow(1, THERE, 443, traffic_bytes_out=3_000, traffic_bytes_in=90_000)
-    for other in (report, taken, elsewhere):
-        assert told("tls_odd", [handmade, other]) == [("tls_odd.server", MEDIUM)]
+    page, few = (3_000, 90_000), (3_000, 4_000)
+
+    def calls(*sizes: tuple[int, int], port: int = 4743) -> list[tuple[str, int]]:
+        made = [
+            flow(at, THERE, port, traffic_bytes_out=out, traffic_bytes_in=back)
+            for at, (out, back) in enumerate(sizes)
+        ]
+        return told("tls_odd", [handmade, *made])
+
+    assert calls(page, page, page, few) == [("tls_odd.server", LOW)]
+    reports = (few, few, few, (3_000, 900_000))  # one of them fetches a module
+    for sizes in (reports, [page] * 3, [(900_000, 90_000)] * 4):
+        assert calls(*sizes) == [("tls_odd.server", MEDIUM)]
+    assert calls(page, page, page, page, port=443) == [("tls_odd.server", MEDIUM)]
 
 
 def test_a_big_name_over_a_handmade_certificate() -> None:

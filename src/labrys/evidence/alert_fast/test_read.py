@@ -1,17 +1,14 @@
-import hashlib
-import json
-import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.alert_fast.line import parse
 from labrys.evidence.alert_fast.read import read, sniff
-from labrys.evidence.records import Source
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "fast.log"
@@ -19,22 +16,12 @@ NEAR = 1_772_600_767_000  # 2026-03-04
 REST = '[**] [1:366:11] "PING" [**] [Priority: 3] {ICMP} 2001:db8:0:0:0:0:0:9 -> 2001:db8::1'
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data), NEAR)
-    return [
-        {"shape": shape} | {key: one for key, one in row.items() if one is not None}
-        for shape, batch in read(source)
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path, NEAR)
 
 
 def test_the_sample_reads_as_its_golden_output() -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "fast.log.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "fast.log.ndjson")
 
 
 def test_what_a_line_becomes() -> None:

@@ -1,6 +1,4 @@
 import hashlib
-import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 from labrys.evidence.container_log.read import read, sniff
 from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
@@ -30,11 +29,7 @@ def rows(path: Path, name: str = "") -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.ndjson")
     chosen = choose(path.read_bytes(), "unnamed")
     assert chosen is not None
     assert chosen.id == "container_log"

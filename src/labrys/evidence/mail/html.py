@@ -80,13 +80,14 @@ class _Frame:
     background: Colour = (255, 255, 255)
     quoted: bool = False
     kept: bool = False
+    why: str = field(init=False, compare=False)
+    """Why text here is not seen, "" when it is."""
 
-    @property
-    def why(self) -> str:
-        """Why text here is not seen, "" when it is."""
-        if self.hides or self.tiny:
-            return self.hides or "size"
-        return "colour" if alike(self.colour, self.background) else ""
+    def __post_init__(self) -> None:
+        unseen = self.hides or ("size" if self.tiny else "")
+        if not unseen and alike(self.colour, self.background):
+            unseen = "colour"
+        object.__setattr__(self, "why", unseen)
 
 
 _TOP: Final = _Frame()
@@ -116,6 +117,7 @@ class _Reader:
         self._frames: dict[tuple[int, str, str], _Frame] = {}
         self._interned: dict[_Frame, _Frame] = {_TOP: _TOP}  # also keeps their ids theirs
         self._parsed: dict[str, dict[str, str]] = {"": {}}
+        self._says: dict[str, bool] = {}
         self._link: Link | None = None
         self._rest_quoted = False
         self._markup_left = _MOST_MARKUP
@@ -338,7 +340,12 @@ class _Reader:
             self._aside(inside)
 
     def _attributes_said(self, raw: str) -> None:
-        if len(raw) > _LEAST_SAID and _SAID.search(raw):
+        if len(raw) <= _LEAST_SAID:
+            return
+        says = self._says.get(raw)
+        if says is None:
+            says = self._says[raw] = _SAID.search(raw) is not None
+        if says:
             attributes = self._attributes(raw)
             for each in ("alt", "title", "aria-label"):
                 self._aside(attributes.get(each, ""))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from labrys.evidence.enclosed_file import read as enclosed_file
 from labrys.evidence.mail.read import LARGEST
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_outlook.item import message_of
@@ -37,7 +38,9 @@ def read(source: Source) -> Iterator[Shaped]:
     """The message and all messages inside it; `_offset` is 0."""
     records = Records(source)
     try:
-        _read(records, source)
+        if not _read(records, source) and source.enclosed:
+            yield from enclosed_file.read(source)  # a document in a mail is no trouble
+            return
     except MemoryError:
         raise
     except Exception as error:  # the compound file's library raises whatever broken files make it
@@ -45,18 +48,21 @@ def read(source: Source) -> Iterator[Shaped]:
     yield from records.drain()
 
 
-def _read(records: Records, source: Source) -> None:
+def _read(records: Records, source: Source) -> bool:
+    """Read the item; False where the file is none, which is said unless it came in a mail."""
     with source.open() as stream:
         data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:
         records.unparsed(0, f"an item of more than {LARGEST} bytes: not read")
-        return
+        return True
     file = Compound(data)
     if file.stream(("__properties_version1.0",)) is None:
-        records.unparsed(0, "a compound file that is no Outlook item", data[:64])
-        return
+        if not source.enclosed:
+            records.unparsed(0, "a document or another compound file, and no Outlook item")
+        return False
     outer, inner = message_of(Store(file))
     uid = records.next_id
     add(records, outer, 0)
     for message in inner:
         add(records, message, 0, parent=uid, depth=1)
+    return True

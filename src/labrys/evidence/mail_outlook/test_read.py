@@ -1,6 +1,7 @@
 import os
 import random
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,16 @@ def test_mutated_items_never_raise(tmp_path_factory: pytest.TempPathFactory, see
 def test_rtf_of_any_bytes(data: bytes) -> None:
     rtf.body(data)
     rtf.unpacked(struct.pack("<IIII", len(data), 1 << 31, 0x75465A4C, 0) + data)
+
+
+def test_a_document_in_a_mail_is_no_trouble(tmp_path: Path) -> None:
+    data = compound({"WordDocument": b"x" * 600})
+    assert sniff(data, "x") == 0  # its directory is in sight, and has no item's names
+    assert sniff(data[:512], "x") == 0.1  # out of sight
+    path = tmp_path / "a.doc"
+    path.write_bytes(data)
+    source = testing.source(path, name="hi.eml!/a.doc")
+    ((shape, batch),) = read(replace(source, enclosed=True))
+    assert (shape, batch.num_rows) == ("file.enclosed", 1)
+    ((shape, _),) = read(source)
+    assert shape == "unparsed"

@@ -1,6 +1,6 @@
-import hashlib
 import json
 import os
+import random
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,23 +11,19 @@ from typing import Any
 
 import pytest
 
+from labrys.evidence import testing
 from labrys.evidence.mail_pst.read import MISSING, read
-from labrys.evidence.records import Source
+from labrys.evidence.mail_pst.samples import make
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "cut.pst"
 TICKS = int(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() + 11_644_473_600) * 10_000_000
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    return [
-        {"shape": shape} | {key: one for key, one in row.items() if one is not None}
-        for shape, batch in read(source)
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 @dataclass
@@ -171,13 +167,43 @@ def test_without_the_library_it_says_what_to_install(
     assert row["reason"] == f"an Outlook mailbox: {MISSING}"
 
 
-@pytest.mark.skipif(find_spec("pypff") is None, reason="the extra `pst` is not installed")
-def test_the_sample_reads_as_its_golden_output() -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "cut.pst.ndjson"
+needs_library = pytest.mark.skipif(
+    find_spec("pypff") is None, reason="the extra `pst` is not installed"
+)
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["cut.pst", "two.pst"])
+def test_the_samples_read_as_their_golden_outputs(name: str) -> None:
+    found = rows(HERE / "samples" / name)
+    said = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
+    golden = HERE / "golden" / f"{name}.ndjson"
     if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
-    chosen = choose(SAMPLE.read_bytes(), "unnamed")
+        golden.write_text(said, "utf-8")
+    assert said == golden.read_text("utf-8")
+    chosen = choose((HERE / "samples" / name).read_bytes(), "unnamed")
     assert chosen is not None
     assert chosen.id == "mail_pst"
+
+
+@needs_library
+def test_a_mailbox_as_outlook_lays_it_out() -> None:
+    path = HERE / "samples" / "two.pst"
+    assert path.read_bytes() == make.sample()
+    (mail,) = [row for row in rows(path) if row["shape"] == "mail.message"]
+    assert (mail["from_address"], mail["to"]) == ("ann@firm.example", "bob@corp.example")
+    assert (mail["subject"], mail["_offset"]) == ("Re: lunch", 0)
+    (link,) = [row for row in rows(path) if row["shape"] == "mail.link"]
+    assert link["host"] == "shop.example"
+
+
+@needs_library
+def test_no_damage_stops_it(tmp_path: Path) -> None:
+    path = tmp_path / "some.pst"
+    for seed in range(60):
+        chance = random.Random(seed)
+        raw = bytearray(make.sample())
+        for _ in range(chance.choice((1, 9, 90))):
+            raw[chance.randrange(4, len(raw))] = chance.randrange(256)
+        path.write_bytes(raw[: chance.choice((len(raw), chance.randrange(len(raw))))])
+        assert rows(path) == rows(path)

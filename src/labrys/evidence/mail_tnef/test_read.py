@@ -1,39 +1,26 @@
-import hashlib
-import json
-import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labrys.evidence import testing
 from labrys.evidence.mail_tnef.read import read, sniff
 from labrys.evidence.mail_tnef.samples import make
-from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "winmail.dat"
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    return [
-        {"shape": shape} | {key: one for key, one in row.items() if one is not None}
-        for shape, batch in read(source)
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 def test_the_sample_reads_as_its_golden_output() -> None:
     assert SAMPLE.read_bytes() == make.sample()
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(SAMPLE))
-    golden = HERE / "golden" / "winmail.dat.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(SAMPLE), HERE / "golden" / "winmail.dat.ndjson")
     chosen = choose(SAMPLE.read_bytes(), "unnamed")
     assert chosen is not None
     assert chosen.id == "mail_tnef"

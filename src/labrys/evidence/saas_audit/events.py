@@ -25,17 +25,8 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN: Final = re.compile(r"[^\w]+|_+")
 _GOOD: Final = ("succ", "true", "yes", "ok", "allow", "pass", "grant", "complete", "2", "none")
 _BAD: Final = (
-    "fail",
-    "false",
-    "no",
-    "den",
-    "err",
-    "block",
-    "fraud",
-    "invalid",
-    "4",
-    "5",
-    "credentials",
+    *("fail", "false", "no", "den", "err", "block", "fraud", "invalid", "4", "5", "credentials"),
+    *("permission", "unauth", "reject", "locked"),
 )
 
 

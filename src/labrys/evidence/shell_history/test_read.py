@@ -1,6 +1,4 @@
 import hashlib
-import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
 from labrys.evidence.shell_history.programs import programs
 from labrys.evidence.shell_history.read import read, sniff
+from labrys.evidence.testing import check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
@@ -36,11 +35,7 @@ def typed(raw: bytes, name: str, folder: Path) -> list[tuple[int | None, str]]:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.ndjson"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.ndjson")
 
 
 def test_a_command_of_many_lines_is_one_and_has_its_time(tmp_path: Path) -> None:

@@ -101,7 +101,10 @@ class _Reader:
             text = text.lstrip("\0")
         header = parse(text)
         if header is None:
-            self._headless(offset, raw, text)
+            bare = Header(None, True, None, None, None, text)
+            # Lines of the audit log among those of syslog, as when both go into one file.
+            if not (text.startswith("type=") and self._audit(bare, None, offset, len(raw))):
+                self._headless(offset, raw, text)
             return
         stamp, message = header.timestamp, header.message
         if stamp is None:

@@ -168,3 +168,11 @@ def test_months_of_other_languages_and_colours(month, tmp_path):
 def test_a_word_that_is_no_month_stays():
     for line in (b"mars 2020 was cold", b"out 12 of 13", b"", b"set", b"h\xc3", b"\x1b[0m"):
         assert plain(line) == (b"" if line == b"\x1b[0m" else line)
+
+
+def test_lines_of_the_audit_log_among_those_of_syslog(tmp_path):
+    path = tmp_path / "both.log"
+    audit = "type=SYSCALL msg=audit(1794906310.000:109): syscall=59 pid=1109\n"
+    path.write_text(f"Mar 27 13:06:56 h a: b\n{audit}{audit.replace('109', '110')}Mar 27 13:06:57 h a: c\n")  # fmt: skip
+    shapes = [row["shape"] for row in rows(path)]
+    assert sorted(shapes) == ["linux.auditd", "linux.auditd", "linux.syslog", "linux.syslog"]

@@ -105,6 +105,7 @@ def _is_last(layout: Layout, raw: bytes) -> bool:
     return (
         _YEARS[0] <= seconds < _YEARS[1]
         and line[:1].isalnum()
+        and line[-1] == host[-1] == 0
         and all(_is_text(field) and not any(field.partition(b"\0")[2]) for field in (line, host))
     )
 

@@ -1,6 +1,3 @@
-import hashlib
-import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labrys.evidence.records import Source
+from labrys.evidence import testing
 from labrys.evidence.registry import choose
+from labrys.evidence.testing import Row, check_golden
 from labrys.evidence.utmp.read import read, sniff
 from labrys.evidence.utmp.samples import make
 
@@ -18,24 +16,14 @@ HERE = Path(__file__).parent
 SAMPLES = [HERE / "samples" / name for name in make.SAMPLES]
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    data = path.read_bytes()
-    source = Source(path, path.name, hashlib.sha256(data).hexdigest(), len(data))
-    return [
-        {"shape": shape} | {key: one for key, one in row.items() if one is not None}
-        for shape, batch in read(source)
-        for row in batch.to_pylist()
-    ]
+def rows(path: Path) -> list[Row]:
+    return testing.rows(read, path)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_samples_read_as_their_golden_output(path: Path) -> None:
     assert path.read_bytes() == make.SAMPLES[path.name]
-    found = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(path))
-    golden = HERE / "golden" / f"{path.name}.jsonl"
-    if os.environ.get("LABRYS_WRITE_GOLDEN"):
-        golden.write_text(found, "utf-8")
-    assert found == golden.read_text("utf-8")
+    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
     chosen = choose(path.read_bytes()[: 64 << 10], f"case.zip!/var/log/{path.name}")
     assert chosen is not None
     assert chosen.id == "utmp"
@@ -101,6 +89,7 @@ def test_a_lastlog_whose_first_accounts_never_logged_in(
         b"",
         bytes(4096),
         b"text\n" * 200,
+        *(bytes([one]) * 65_536 for one in b"Cx7 \xff\x01"),
         b"\x7fELF" + bytes(1000),
         bytes(range(256)) * 8,
         b"\x07\0\0\0" + bytes(2000),

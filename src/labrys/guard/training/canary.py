@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.guard.training.rows import Bools, Fit, Floats, Rows
+from labrys.guard.training.rows import Bools, Fit, Floats, Ints, Rows
 
 RATE: Final = 0.01
 """Recall is told where this share of what is good would be detected."""
@@ -19,24 +19,38 @@ FALLS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Of `count` known attacks, which share was found before and is found now."""
+    """Of `count` known attacks, which share was found before and is found now; a fall by `chance` may be
+    chance."""
 
     before: float
     after: float
     count: int
+    chance: float = 0.0
 
     @property
     def refusal(self) -> str:
         """Why the new model must not be used; empty where it may."""
         lost = self.before - self.after
-        # Two standard errors of a difference of as many answers to the same attacks.
-        chance = 2 * float(np.sqrt(max(lost, 0.0) / max(self.count, 1)))
-        if lost <= max(FALLS * self.before, chance):
+        if lost <= max(FALLS * self.before, self.chance):
             return ""
         return (
             f"of {self.count} known attacks it finds {self.after:.0%} where {self.before:.0%} were "
             "found before"
         )
+
+
+def compared(before: Floats, after: Floats, bad: Bools, kin: Ints, rate: float = RATE) -> Canary:
+    """Two models' scores of the same rows. Rows of one `kin` are found or lost together, so that chance
+    is two standard errors over kin, not over rows."""
+    found = [
+        score[bad] > float(np.quantile(score[~bad], 1 - rate, method="higher"))
+        for score in (before, after)
+    ]
+    lost = found[0].astype(np.float64) - found[1]
+    _, of, size = np.unique(kin[bad], return_inverse=True, return_counts=True)
+    by_kin = np.bincount(of, lost) / size
+    chance = 2 * float(by_kin.std(ddof=1) / np.sqrt(len(size))) if len(size) > 1 else 0.0
+    return Canary(float(found[0].mean()), float(found[1].mean()), int(bad.sum()), chance)
 
 
 def recall(score: Floats, bad: Bools, rate: float = RATE) -> float:

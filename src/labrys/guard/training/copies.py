@@ -14,6 +14,7 @@ SHARE: Final = 0.34
 _ENOUGH: Final = 20
 FEW: Final = 5
 """So much anybody may give."""
+PART: Final = 0.15
 _TIMES: Final = 2
 _GIVERS: Final = 3
 
@@ -54,9 +55,14 @@ def crowded(rows: Rows) -> Bools:
     return made
 
 
-def fair(gave: Sequence[int]) -> int:
-    """The most that one of some people may give who gave so much each: twice what the middle one of
-    them gives, but `FEW` always; whoever is one of less than three is compared with nobody."""
+def fair(gave: Sequence[int], own: int) -> int:
+    """The most that one of some people may give, `own` being what he gave and `gave` what each did.
+
+    So much as `PART` of what the others give, or twice what the middle one gives, but `FEW` always:
+    some people tell of much, and a flood is small beside the others. One of less than three is compared
+    with nobody.
+    """
     if len(gave) < _GIVERS:
-        return sum(gave)
-    return max(FEW, _TIMES * sorted(gave)[(len(gave) - 1) // 2])
+        return own
+    middle = sorted(gave)[(len(gave) - 1) // 2]
+    return max(FEW, _TIMES * middle, int(PART * (sum(gave) - own)))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from labrys.errors import LabrysError
 from labrys.guard.training import quarantine, stamps
-from labrys.guard.training.canary import Canary, influence, recall
-from labrys.guard.training.copies import COPIES, crowded, flooded
+from labrys.guard.training.canary import Canary, compared, influence, recall
+from labrys.guard.training.copies import COPIES, FEW, PART, crowded, fair, flooded
 from labrys.guard.training.labels import MOST, doubted
 from labrys.guard.training.partitions import learnt, parts, votes
 from labrys.guard.training.quarantine import Suspect
@@ -182,6 +182,14 @@ def test_one_source_does_not_outvote_the_others():
     assert not crowded(two).any(), "of two sources one must have more than a third"
 
 
+@given(st.lists(st.integers(1, 60), min_size=3, max_size=40), st.integers(1, 10_000))
+def test_a_flood_of_any_size_is_small_beside_the_others(others, flood):
+    most = fair([*others, flood], flood)
+    middle = sorted(others)[len(others) // 2]
+    assert FEW <= most <= max(FEW, 2 * middle, PART * sum(others))
+    assert fair([flood, 1], flood) == flood
+
+
 def test_a_source_that_does_harm_is_told():
     rows, known = table(4), table(5)
     source = np.arange(len(rows)) % 6
@@ -199,11 +207,26 @@ def test_a_source_that_does_harm_is_told():
 def test_the_canary_speaks_when_recall_falls_and_not_by_chance():
     assert not Canary(0.60, 0.59, 200).refusal
     assert not Canary(0.60, 0.70, 200).refusal
-    assert "40%" in Canary(0.60, 0.40, 200).refusal
+    assert "40%" in Canary(0.60, 0.40, 200, 0.05).refusal
+    assert not Canary(0.60, 0.50, 200, 0.11).refusal
     score = np.array([0.0, 0.1, 0.2, 0.9, 0.15])
     bad = np.array([False, False, False, True, True])
     assert recall(score, bad, 0.3) == 0.5
     assert recall(score, ~bad & False) == 0.0
+
+
+def test_what_is_alike_is_lost_once():
+    """Three templates of forty are lost with all their messages: chance. Half of the templates lose some: not."""
+    bad = np.repeat([True, False], 160)
+    kin = np.arange(320) // 4
+    before = np.where(bad, 2.0, 0.0)
+    one, many = before.copy(), before.copy()
+    one[:12] = -1.0
+    many[:80:4] = -1.0
+    assert not compared(before, one, bad, kin).refusal
+    assert compared(before, one, bad, np.arange(320)).refusal
+    assert compared(before, many, bad, kin).refusal
+    assert compared(before, many, bad, kin).after == 1 - 20 / 160
 
 
 # ------------------------------------------------------------------------------------------- review

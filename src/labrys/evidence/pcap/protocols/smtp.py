@@ -241,7 +241,7 @@ class _Session(dialogue.Session):
             if mail is not None:
                 self._tell(talk, records, mail)
         if not self._number and self._helo is not None:
-            fields = {"trans_depth": "1", "helo": self._helo, "tls": "F"}
+            fields = {"trans_depth": "1", "helo": self._helo, "tls": "F", "handed_on": "F"}
             emit(records, talk, SHAPE, fields, self.asked.last)
 
     def _tell(self, talk: Talk, records: Records, mail: _Mail) -> None:
@@ -259,6 +259,7 @@ class _Session(dialogue.Session):
             "last_reply": mail.reply,
             "user": self._user,
             "tls": "F",
+            "handed_on": "F",
         }
         if mail.body is not None:
             whole = mail.sent and mail.body.whole
@@ -268,7 +269,7 @@ class _Session(dialogue.Session):
             if whole and records.inside is not None and text:
                 name = f"{talk.ends[0]}-{self._number}.eml"
                 records.inside.leave(name, (text,))
-                fields["fuids"] = name
+                fields |= {"fuids": name, "handed_on": "T"}
         emit(records, talk, SHAPE, fields, mail.at)
 
 
