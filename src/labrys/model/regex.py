@@ -3,7 +3,6 @@ than all else that is done about one message. Here they are compiled once, by th
 """
 
 from functools import cache
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -42,12 +41,12 @@ def counted(texts: pa.Array, pattern: str) -> pa.Array:
     left = found.programsize // _PER_ITEM - len(texts)
     made = []
     for text in _bytes(texts) if left >= 0 else ():
-        made.append(sum(1 for _ in islice(found.finditer(text), left + 1)))
-        if (left := left - made[-1]) < 0:
-            break
-    if left < 0:
-        return pc.count_substring_regex(texts, pattern)
-    return pa.array(made, pa.int32())
+        count = 0
+        # As Arrow does: behind a match a text begins anew, also for `^` and `\b`.
+        while left >= 0 and (match := found.search(text)) is not None:
+            text, count, left = text[match.end() :], count + 1, left - 1
+        made.append(count)
+    return pa.array(made, pa.int32()) if left >= 0 else pc.count_substring_regex(texts, pattern)
 
 
 def _few(texts: pa.Array, pattern: str, by: str) -> pa.Array | None:
