@@ -13,6 +13,8 @@ _TEXT, _WIDE, _BINARY, _TIME = 0x1E, 0x1F, 0x102, 0x40
 _NUMBERS: Final = frozenset((0x02, 0x03, 0x0B))
 _FILETIME_EPOCH: Final = 11_644_473_600_000
 _MOST: Final = 4096
+FAULTS: Final = (OSError, MemoryError)
+"""What `pypff` raises: the second, too, where no object comes of what is damaged."""
 
 
 class Properties:
@@ -22,7 +24,7 @@ class Properties:
         self._entries: dict[int, Any] = {}
         self._kinds: dict[int, int] = {}
         for at in range(min(record_set.number_of_entries, _MOST) if record_set else 0):
-            with suppress(OSError):
+            with suppress(*FAULTS):
                 entry = record_set.get_entry(at)
                 self._entries[entry.entry_type] = entry
                 self._kinds[entry.entry_type] = entry.value_type
@@ -67,7 +69,7 @@ class Properties:
         return None
 
     def _data(self, uid: int) -> bytes | None:
-        with suppress(OSError):
+        with suppress(*FAULTS):
             data = self._entries[uid].data
             return None if data is None else bytes(data[:LARGEST])
         return None
@@ -82,17 +84,17 @@ class Mail(Properties):
 
     def recipients(self) -> Iterator[Properties]:
         """Whom the message is for."""
-        with suppress(OSError):
+        with suppress(*FAULTS):
             sets = self._message.recipients
             for at in range(sets.number_of_record_sets if sets else 0):
-                with suppress(OSError):
+                with suppress(*FAULTS):
                     yield Properties(sets.get_record_set(at))
 
     def attachments(self) -> Iterator[Properties]:
         """What is attached to the message."""
-        with suppress(OSError):
+        with suppress(*FAULTS):
             for at in range(self._message.number_of_attachments):
-                with suppress(OSError):
+                with suppress(*FAULTS):
                     yield _Attached(self._message.get_attachment(at))
 
 
@@ -105,7 +107,7 @@ class _Attached(Properties):
 
     def embedded(self) -> Properties | None:
         """The message that this attachment is; None where it cannot be opened."""
-        with suppress(OSError):
+        with suppress(*FAULTS):
             if self._attachment.number_of_sub_items:
                 inner = self._attachment.get_sub_item(0)
                 return Mail(inner) if hasattr(inner, "number_of_attachments") else None

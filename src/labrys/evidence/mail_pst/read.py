@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_outlook.item import message_of
-from labrys.evidence.mail_pst.item import Mail
+from labrys.evidence.mail_pst.item import FAULTS, Mail
 from labrys.evidence.records import Records, Shaped, Source
 
 _MAGIC: Final = b"!BDN"
@@ -36,7 +36,7 @@ def read(source: Source) -> Iterator[Shaped]:
         try:
             file.open_file_object(stream)
             root = file.get_root_folder()
-        except OSError:  # what the library says of it is of its insides
+        except FAULTS:  # what the library says of it is of its insides
             records.unparsed(0, "not a readable Outlook mailbox")
             root = None
         for number, item in enumerate(_items(records, root)):
@@ -62,7 +62,7 @@ def _add(records: Records, item: Any, number: int) -> None:
         if kind and not kind.startswith(_CLASSES):
             return
         outer, inner = message_of(mail)
-    except OSError:
+    except FAULTS:
         records.unparsed(number, "an item that cannot be read")
         return
     uid = records.next_id
@@ -82,18 +82,18 @@ def _items(records: Records, root: Any) -> Iterator[Any]:
             seen.add(folder.identifier)
             below = folder.number_of_sub_folders
             count = folder.number_of_sub_messages
-        except OSError:
+        except FAULTS:
             records.unparsed(0, "a folder that cannot be read")
             continue
         for at in range(count):
             try:
                 item = folder.get_sub_message(at)
-            except OSError:
+            except FAULTS:
                 records.unparsed(0, "an item that cannot be read")
                 continue
             yield item
         for at in reversed(range(below)):
             try:
                 waiting.append((folder.get_sub_folder(at), depth + 1))
-            except OSError:
+            except FAULTS:
                 records.unparsed(0, "a folder that cannot be read")
