@@ -9,6 +9,7 @@ LIMIT: Final = 1 << 20
 _BLOCK: Final = 256 << 10
 _WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LOOKED: Final = 1024
+_CONTROL: Final = bytes(set(range(1, 0x20)) - set(b"\t\n\f\r")) + b"\x7f"
 _FEWEST: Final = 8
 """Without a byte order mark, fewer letters than these are not taken for UTF-16."""
 
@@ -34,7 +35,8 @@ def lines(stream: BinaryIO, limit: int = LIMIT) -> Iterator[Line]:
 def wide(head: bytes) -> str | None:
     """The codec of UTF-16 text that begins so; None for any other.
 
-    Without a byte order mark, text in Latin letters is known by every second byte being zero.
+    Without a byte order mark, text in Latin letters is known by every second byte being zero, and
+    hardly any other being a control character.
     """
     if head.startswith(_WIDE_MARKS):
         return "utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
@@ -42,6 +44,9 @@ def wide(head: bytes) -> str | None:
     length = len(head) // 2
     first, second = head[: length * 2 : 2].count(0), head[1 : length * 2 : 2].count(0)
     if length < _FEWEST or max(first, second) * 10 < length * 7 or min(first, second):
+        return None
+    letters = head[::2] if second > first else head[1::2]
+    if (len(letters) - len(letters.translate(None, _CONTROL))) * 50 > length:
         return None
     return "utf-16-le" if second > first else "utf-16-be"
 

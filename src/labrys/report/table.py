@@ -34,6 +34,7 @@ _PLACED: Final = 6
 _VALUE: Final = 160
 """Of what a finding matched, so many fields of at most this length are shown."""
 _STYLE: Final = {1: "dim", 2: "cyan", 3: "yellow", 4: "bright_red", 5: "bold white on red"}
+_ALL: Final = "labrys scan … --out FILE lists all"
 
 
 def write(
@@ -254,15 +255,15 @@ def _unread(console: "Console", groups: list[Unread], most: int | None) -> None:
             line = f"{visible(problem.source, 200)}{at}{reason}{times}"
             _say(console, line, indent=4 if group.few else 6, style="yellow")
         if len(shown) < len(group.problems):
-            line = f"… and {len(group.problems) - len(shown):,} more"
-            _say(console, line, indent=6, style="dim")
+            left = len(group.problems) - len(shown)
+            _say(console, f"… and {left:,} more; {_ALL}", indent=6, style="dim")
     _left_out(console, len(groups), most, "problems")
 
 
 def _left_out(console: "Console", count: int, most: int | None, what: str) -> None:
     """How many of a list are not shown, and where they are."""
     if most is not None and count > most:
-        line = f"… and {count - most:,} more {what}; labrys scan … --out FILE lists all"
+        line = f"… and {count - most:,} more {what}; {_ALL}"
         _say(console, line, indent=4, style="dim")
 
 
