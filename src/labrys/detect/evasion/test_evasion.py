@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from labrys.detect.contract import RowDetector
@@ -253,6 +253,7 @@ LINES = st.lists(ALPHABET | st.text(max_size=6), max_size=60).map("".join)
 
 @settings(max_examples=300, deadline=None)
 @given(LINES)
+@example("0\\.")
 def test_a_canonical_form_is_its_own_and_bounded(line: str) -> None:
     for shell in ("windows", "posix"):
         made = canonical(line, shell)
