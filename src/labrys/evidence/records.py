@@ -12,7 +12,9 @@ from typing import Any, BinaryIO, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.evidence.values import cell, column, has_separator, json_text
+from labrys.evidence.values import MULTI, cell, column, flatten, has_separator, json_text
+
+__all__ = ["MULTI", "flatten"]  # for readers written before they had a module of their own
 
 LEADING: Final = pa.schema(
     [
