@@ -723,7 +723,9 @@ def test_help_tells_every_option(words: tuple[str, ...], command: Any) -> None:
                 assert re.search(rf"(?<![\w-]){option}(?![\w-])", ran.text), option
         assert parameter.help, f"{parameter.name} of {words} is not explained"
     for name in getattr(command, "commands", {}):
-        assert re.search(rf"^  {name} +\S", ran.text, re.MULTILINE), name
+        line = re.search(rf"^  {name} +\S.*$", ran.text, re.MULTILINE)
+        assert line, name
+        assert not line[0].endswith("..."), "its first sentence is too long for the list"
 
 
 def test_every_command_of_the_contract_is_there() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labrys.scan.run import Scan
 
 app = typer.Typer(
-    help="What is normal here: findings to hide, from now on and looking back.",
+    help="Hide findings that are normal here, earlier ones as well.",
     no_args_is_help=True,
 )
 
@@ -51,7 +51,7 @@ Until = Annotated[str, typer.Option("--until", metavar="DATE", help="Only what h
 
 @app.callback()
 def group() -> None:
-    """What is normal here: findings to hide, from now on and looking back."""
+    """Hide findings that are normal here, earlier ones as well."""
 
 
 @app.command("add")
@@ -100,7 +100,7 @@ def preview(
     until: Until = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what an exception would hide, and what becomes of the incidents; change nothing."""
+    """Show what an exception would hide. Changes nothing."""
     from dataclasses import replace
 
     from labrys.lake.case import Case
@@ -116,7 +116,7 @@ def preview(
 
 @app.command("list")
 def list_all(lake: Lake = None, as_json: AsJson = False) -> None:
-    """Show all exceptions: what they hide in this case, who made them, why and until when."""
+    """Show all exceptions. What they hide here, who made them, why and until when."""
     from labrys.decisions import hidden, kept
     from labrys.lake.case import Case
     from labrys.scan.run import found_in
