@@ -471,7 +471,7 @@ def test_one_incident_by_rank_or_id(case: Path) -> None:
     table = here("incidents", "1", "--lake", case).text
     assert first["finding_info"]["title"] in table
     ran = here("incidents", "99", "--lake", case)
-    assert (ran.code, "there are ranks 1 to" in ran.err) == (2, True)
+    assert (ran.code, "this case has one, of rank 1" in ran.err) == (2, True)
 
 
 def test_incidents_are_those_of_the_scan(case: Path, reports: dict[str, Ran]) -> None:

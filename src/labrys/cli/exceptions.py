@@ -214,14 +214,11 @@ def _rules_on_hosts(
     import pyarrow.compute as pc
 
     from labrys.errors import LabrysError
+    from labrys.triage.named import incident as named
 
     uids = [finding]
     if incident:
-        rows = scan.triage.incidents.to_pylist()
-        found = [row for row in rows if incident in (str(row["rank"]), row["uid"][: len(incident)])]
-        if not found:
-            raise LabrysError(f"no incident {incident!r}; there are ranks 1 to {len(rows)}")
-        uids = found[0]["findings"]
+        uids = named(scan.triage.incidents, incident)["findings"]
     chosen = scan.findings.filter(pc.is_in(scan.findings["uid"], value_set=pa.array(uids)))
     if not chosen.num_rows:
         raise LabrysError(f"no finding {finding!r} in this case")
@@ -229,11 +226,11 @@ def _rules_on_hosts(
     for uid, entities in zip(
         chosen["rule_uid"].to_pylist(), chosen["entities"].to_pylist(), strict=True
     ):
-        named = hosts.setdefault(uid, {})
+        mine = hosts.setdefault(uid, {})
         for each in entities:
             if each["type"] == "host" and each["role"] == "device":
-                named["host", each["value"]] = None
-    return [(uid, tuple(named)) for uid, named in hosts.items()]
+                mine["host", each["value"]] = None
+    return [(uid, tuple(mine)) for uid, mine in hosts.items()]
 
 
 def _moment(text: str, *, end: bool = False) -> int | None:

@@ -140,18 +140,15 @@ class _Look:
 
     folder: Path
     url: str
-    incidents: list[dict[str, Any]]
+    incidents: "pa.Table"
     findings: "pa.Table"
     decisions: "Decisions"
 
     def incident(self, wanted: str) -> dict[str, Any]:
         """The incident of this rank or id."""
-        from labrys.errors import LabrysError
+        from labrys.triage.named import incident
 
-        for row in self.incidents:
-            if wanted == str(row["rank"]) or (len(wanted) > 3 and row["uid"].startswith(wanted)):
-                return row
-        raise LabrysError(f"no incident {wanted!r}; there are ranks 1 to {len(self.incidents)}")
+        return incident(self.incidents, wanted)
 
     def findings_of(self, incident: dict[str, Any]) -> "pa.Table":
         """Its findings."""
@@ -173,8 +170,7 @@ def _look(lake: Path | None) -> _Look:
     folder, url = existing(lake), settings.decisions
     with Case.open(folder, create=False, write=False) as case:
         scan = reopened(case, url, settings.assets)
-    rows = scan.triage.incidents.to_pylist()
-    return _Look(folder, url, rows, scan.findings, kept(folder, url))
+    return _Look(folder, url, scan.triage.incidents, scan.findings, kept(folder, url))
 
 
 def _judge(said: str, incident: str, why: str, lake: Path | None, who: str) -> None:

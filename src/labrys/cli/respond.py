@@ -287,6 +287,7 @@ def playbook(
     from labrys.ocsf.schema import Severity
     from labrys.respond import cacao
     from labrys.respond.block import Policy, chosen, plan
+    from labrys.triage.named import incident as named
 
     if form != "cacao":
         raise typer.BadParameter(f"no format {form!r}; there is: cacao")
@@ -297,8 +298,7 @@ def playbook(
             scan.findings, scan.triage.incidents, [incident], (), Severity.MEDIUM
         )
         planned = plan(case, findings, incidents, Policy(1, ""))
-        rows = scan.triage.incidents.to_pylist()
-    row = next(r for r in rows if incident == str(r["rank"]) or r["uid"].startswith(incident))
+        row = named(scan.triage.incidents, incident)
     made = cacao.playbook(row, str(folder), block=any(b.kind == "ip" for b in planned.blocks))
     with opened(out) as stream:
         stream.write(as_text(made))
