@@ -187,7 +187,7 @@ def as_lines(lake: str, out: str, rules: list[str]) -> int:
 
 def _typed(cells: list[str | None]) -> list[Any]:
     """Text as the numbers it holds throughout, or as lists where there are several values."""
-    from labrys.evidence.records import MULTI
+    from labrys.evidence.values import MULTI
 
     held = [cell for cell in cells if cell is not None]
     if all(_PLAIN_NUMBER.fullmatch(cell) for cell in held):

@@ -45,7 +45,8 @@ from labrys.detect.imitation.names import is_person
 from labrys.detect.sigma.fields import derive
 from labrys.detect.sigma.ir import All, Any_, Atom, Leaf, Node, Not, RuleSet
 from labrys.detect.sigma.logsource import FieldMap
-from labrys.evidence.records import LEADING, MULTI
+from labrys.evidence.records import LEADING
+from labrys.evidence.values import MULTI
 
 Cell = str | None
 Row = Mapping[str, Cell]

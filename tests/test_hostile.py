@@ -16,7 +16,7 @@ import pytest
 
 from command import COMMAND, CONTROL, Ran, count, environment, here, labrys, rows, shapes, sources
 from hostile_evidence import LONG, NEW_KEYS, SLIPPING, auth, files, write, zipped
-from labrys.evidence.records import MULTI
+from labrys.evidence.values import MULTI
 
 PLUGIN = {"PYTHONPATH": str(Path(__file__).parent / "plugin")}
 UNPRIVILEGED = (

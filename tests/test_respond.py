@@ -150,7 +150,7 @@ def test_every_form_is_written(case: Path, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["block"], "--incident N or --finding"),
-        (["block", "-i", "99"], "no incident '99'; there are ranks 1 to 1"),
+        (["block", "-i", "99"], "no incident '99'; this case has one, of rank 1"),
         (["block", "--finding", "nonsense"], "no finding 'nonsense'"),
         (["block", "-i", "1", "--ttl", "soon"], "no time span"),
         (["block", "-i", "1", "--allow", "missing.txt"], "cannot be read"),

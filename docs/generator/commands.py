@@ -88,12 +88,11 @@ def _takes(hint: Any) -> str:
 
 
 def _called(made: Any) -> str:
-    return str(made.metavar or made.name.upper())
+    return str(made.metavar or made.name.upper()) + ("…" if made.nargs != 1 else "")
 
 
 def _usage(made: Any) -> str:
-    called = _called(made).strip("[]")
-    return called if made.required else f"[{called}]"
+    return _called(made) if made.required else f"[{_called(made)}]"
 
 
 def _default(made: Any) -> str:

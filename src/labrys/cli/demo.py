@@ -12,7 +12,9 @@ def command(
         "labrys-demo"
     ),
 ) -> None:
-    """Make a small case (a working day with an intrusion in it), scan it, and write a page.
+    """Make up a small case, scan it, and write a page.
+
+    It is a working day with an intrusion in it.
 
     Everything in it is invented; the scan is the same as for real evidence.
     """

@@ -47,11 +47,12 @@ class Line:
 
 def command(
     rules: Annotated[
-        list[Path] | None, typer.Option("--rules", help="Rule folders to look at as well.")
+        list[Path] | None,
+        typer.Option("--rules", metavar="PATH", help="Rule folders to look at as well."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is installed, which formats, rules and detectors are loaded, and what is missing.
+    """Say what is installed and loaded, and what is missing.
 
     Exit code 1 when something that labrys needs is bad.
     """

@@ -36,7 +36,7 @@ class Form(StrEnum):
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL…", help="Which of labrys' own models; `all` of them."),
+        typer.Argument(metavar="MODEL", help="Which of labrys' own models; `all` of them."),
     ] = None,
     attack: Annotated[
         list[str] | None,
@@ -62,18 +62,30 @@ def command(
         ),
     ] = None,
     attacks: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many attacks evasion begins with.")
+        int,
+        typer.Option(
+            min=1, max=1000, metavar="NUMBER", help="How many attacks evasion begins with."
+        ),
     ] = 30,
     access: Annotated[Access, typer.Option(help="What the attacker is told.")] = Access.SCORE,
     most_cost: Annotated[
-        int, typer.Option("--cost", min=0, max=2, help="Only changes of at most this cost.")
+        int,
+        typer.Option(
+            "--cost", min=0, max=2, metavar="NUMBER", help="Only changes of at most this cost."
+        ),
     ] = 2,
     share: Annotated[
         float,
-        typer.Option(min=0.0001, max=0.5, help="Of what is learnt from, what poisoning may give."),
+        typer.Option(
+            min=0.0001,
+            max=0.5,
+            metavar="NUMBER",
+            help="Of what is learnt from, what poisoning may give.",
+        ),
     ] = 0.05,
     search: Annotated[
-        list[str] | None, typer.Option("--search", help="Only this search; repeatable.")
+        list[str] | None,
+        typer.Option("--search", metavar="SEARCH", help="Only this search; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same duel.")] = 1,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write it.")] = Form.TABLE,
@@ -83,7 +95,7 @@ def command(
         bool, typer.Option(help="Harden it; tell the price, and what still wins.")
     ] = False,
 ) -> None:
-    """Attack a model within a budget; report how often that wins, at what cost, with examples.
+    """Attack a model within a budget. Says how often that wins, at what cost, with examples.
 
     Nothing leaves this machine, and nothing that is changed is ever run. Exit code 1: interrupted,
     the report is of what was played until then.

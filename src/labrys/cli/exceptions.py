@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labrys.scan.run import Scan
 
 app = typer.Typer(
-    help="What is normal here: findings to hide, from now on and looking back.",
+    help="Hide findings that are normal here, earlier ones as well.",
     no_args_is_help=True,
 )
 
@@ -51,7 +51,7 @@ Until = Annotated[str, typer.Option("--until", metavar="DATE", help="Only what h
 
 @app.callback()
 def group() -> None:
-    """What is normal here: findings to hide, from now on and looking back."""
+    """Hide findings that are normal here, earlier ones as well."""
 
 
 @app.command("add")
@@ -100,7 +100,7 @@ def preview(
     until: Until = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what an exception would hide, and what becomes of the incidents; change nothing."""
+    """Show what an exception would hide. Changes nothing."""
     from dataclasses import replace
 
     from labrys.lake.case import Case
@@ -116,7 +116,7 @@ def preview(
 
 @app.command("list")
 def list_all(lake: Lake = None, as_json: AsJson = False) -> None:
-    """Show all exceptions: what they hide in this case, who made them, why and until when."""
+    """Show all exceptions. What they hide here, who made them, why and until when."""
     from labrys.decisions import hidden, kept
     from labrys.lake.case import Case
     from labrys.scan.run import found_in
@@ -214,14 +214,11 @@ def _rules_on_hosts(
     import pyarrow.compute as pc
 
     from labrys.errors import LabrysError
+    from labrys.triage.named import incident as named
 
     uids = [finding]
     if incident:
-        rows = scan.triage.incidents.to_pylist()
-        found = [row for row in rows if incident in (str(row["rank"]), row["uid"][: len(incident)])]
-        if not found:
-            raise LabrysError(f"no incident {incident!r}; there are ranks 1 to {len(rows)}")
-        uids = found[0]["findings"]
+        uids = named(scan.triage.incidents, incident)["findings"]
     chosen = scan.findings.filter(pc.is_in(scan.findings["uid"], value_set=pa.array(uids)))
     if not chosen.num_rows:
         raise LabrysError(f"no finding {finding!r} in this case")
@@ -229,11 +226,11 @@ def _rules_on_hosts(
     for uid, entities in zip(
         chosen["rule_uid"].to_pylist(), chosen["entities"].to_pylist(), strict=True
     ):
-        named = hosts.setdefault(uid, {})
+        mine = hosts.setdefault(uid, {})
         for each in entities:
             if each["type"] == "host" and each["role"] == "device":
-                named["host", each["value"]] = None
-    return [(uid, tuple(named)) for uid, named in hosts.items()]
+                mine["host", each["value"]] = None
+    return [(uid, tuple(mine)) for uid, mine in hosts.items()]
 
 
 def _moment(text: str, *, end: bool = False) -> int | None:

@@ -56,7 +56,7 @@ def card(
     form: Annotated[Form, typer.Option("--format", "-f", help="How to write it.")] = Form.JSON,
     out: Out = None,
 ) -> None:
-    """The card of the model that a detector uses: data, licences, figures, how it is fooled."""
+    """Show a model's card. Data, licences, figures, how it is fooled."""
     import json
 
     from labrys.guard.in_use import card_of
@@ -73,7 +73,7 @@ def card(
 
 @app.command("key")
 def key(name: Name = KEY) -> None:
-    """Make a key that signs your models, and trust it; show its public half."""
+    """Make a key that signs your models, and trust it."""
     from labrys.guard.keys import make
 
     made = make(name)
@@ -119,7 +119,7 @@ def verify(
         Path, typer.Argument(metavar="FOLDER", help="A model: a folder with a card.")
     ],
 ) -> None:
-    """Say who signed a model; exit code 2 and the reason where it would be refused."""
+    """Say who signed a model. Exit code 2 and the reason where it would be refused."""
     from labrys.guard.seal import signer
 
     say(shown(f"signed by {signer(folder)}, and unchanged\n"))
@@ -127,7 +127,7 @@ def verify(
 
 @app.command("back")
 def back(detector: Detector) -> None:
-    """Use the model before the one in use: your last, or the one that comes with labrys."""
+    """Go back to the model before. That is your last, or the one that comes with labrys."""
     from labrys.guard.own import back as earlier
 
     number = earlier(detector)

@@ -27,7 +27,7 @@ _REST = "(all smaller sources)"
 def command(
     detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="As `list` names it.")],
     case: Annotated[
-        Path | None, typer.Argument(metavar="[CASE]", help="The case; by default the last one.")
+        Path | None, typer.Argument(metavar="CASE", help="The case; by default the last one.")
     ] = None,
     keep: Annotated[
         bool,
@@ -35,7 +35,7 @@ def command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what a model sees in a case with what it was made for, source by source.
+    """Compare what a model sees in a case with what it was made for.
 
     Exit code 1: what it sees has drifted, so that its scores say less than its card promises.
     """

@@ -44,7 +44,7 @@ def command(
     ] = False,
     view: Annotated[str | None, typer.Option(help="With --explain-schema: only this view.")] = None,
 ) -> None:
-    """Ask the evidence in SQL: one view for each shape and each OCSF class.
+    """Ask the evidence in SQL. There is a view for each shape and each OCSF class.
 
     labrys hunt "SELECT user_name, count(*) FROM authentication WHERE status_id = 2 GROUP BY 1"
     """

@@ -9,12 +9,12 @@ from labrys.cli.options import Lake
 
 def command(
     incident: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="One incident, by rank or id.")
+        str | None, typer.Argument(metavar="ID", help="One incident, by rank or id.")
     ] = None,
     lake: Lake = None,
     as_json: Annotated[bool, typer.Option("--json", help="OCSF objects, one a line.")] = False,
 ) -> None:
-    """Show the incidents of a case without reading the evidence again."""
+    """Show the incidents of a case again. The evidence is not read."""
     from labrys.cli.case import existing
     from labrys.cli.output import Form, narrowed, report_of, write
     from labrys.lake.case import Case

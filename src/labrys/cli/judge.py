@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from labrys.decisions import Decisions
 
 app = typer.Typer(
-    help="Say what an incident is, or what belongs to it; later scans remember.",
+    help="Say what an incident is, or what belongs to it. It is remembered.",
     no_args_is_help=True,
 )
 Incident = Annotated[str, typer.Argument(metavar="INCIDENT", help="By rank or id.")]
@@ -28,26 +28,24 @@ Who = Annotated[str, typer.Option("--who", help="Who judges; by default you.")]
 
 @app.callback()
 def group() -> None:
-    """Say what an incident is, or what belongs to it; later scans remember."""
+    """Say what an incident is, or what belongs to it. It is remembered."""
 
 
 @app.command("attack")
 def attack(incident: Incident, why: Why, lake: Lake = None, who: Who = "") -> None:
-    """It is an attack: its rules are never learnt as normal on its hosts."""
+    """It is an attack. Its rules are never learnt as normal on its hosts."""
     _judge("true", incident, why, lake, who)
 
 
 @app.command("normal")
 def normal(incident: Incident, why: Why, lake: Lake = None, who: Who = "") -> None:
-    """It is normal here: its rules weigh little on its hosts from now on. Hides nothing."""
+    """It is normal here. Its rules weigh little on its hosts from now on; nothing is hidden."""
     _judge("false", incident, why, lake, who)
 
 
 @app.command("merge")
 def merge(
-    incidents: Annotated[
-        list[str], typer.Argument(metavar="INCIDENT INCIDENT…", help="By rank or id.")
-    ],
+    incidents: Annotated[list[str], typer.Argument(metavar="INCIDENT", help="By rank or id.")],
     why: Why,
     lake: Lake = None,
     who: Who = "",
@@ -95,7 +93,7 @@ def split(
 
 @app.command("list")
 def list_all(lake: Lake = None, as_json: AsJson = False) -> None:
-    """Show all verdicts and regroupings, and which verdicts teach nothing, and why."""
+    """Show all that was decided. Also which verdicts teach nothing, and why."""
     from dataclasses import asdict
 
     import orjson
@@ -142,18 +140,15 @@ class _Look:
 
     folder: Path
     url: str
-    incidents: list[dict[str, Any]]
+    incidents: "pa.Table"
     findings: "pa.Table"
     decisions: "Decisions"
 
     def incident(self, wanted: str) -> dict[str, Any]:
         """The incident of this rank or id."""
-        from labrys.errors import LabrysError
+        from labrys.triage.named import incident
 
-        for row in self.incidents:
-            if wanted == str(row["rank"]) or (len(wanted) > 3 and row["uid"].startswith(wanted)):
-                return row
-        raise LabrysError(f"no incident {wanted!r}; there are ranks 1 to {len(self.incidents)}")
+        return incident(self.incidents, wanted)
 
     def findings_of(self, incident: dict[str, Any]) -> "pa.Table":
         """Its findings."""
@@ -175,8 +170,7 @@ def _look(lake: Path | None) -> _Look:
     folder, url = existing(lake), settings.decisions
     with Case.open(folder, create=False, write=False) as case:
         scan = reopened(case, url, settings.assets)
-    rows = scan.triage.incidents.to_pylist()
-    return _Look(folder, url, rows, scan.findings, kept(folder, url))
+    return _Look(folder, url, scan.triage.incidents, scan.findings, kept(folder, url))
 
 
 def _judge(said: str, incident: str, why: str, lake: Path | None, who: str) -> None:

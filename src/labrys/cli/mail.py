@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Judge mail at the gate, and learn from reports.", no_args_is_help=True)
 
 Folder = Annotated[
-    Path, typer.Option("--folder", help="The gate's folder: its ledger, and reported messages.")
+    Path,
+    typer.Option(
+        "--folder", metavar="DIR", help="The gate's folder: its ledger, and reported messages."
+    ),
 ]
 PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="TOML file that says what is done from when on.")
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="TOML file that says what is done from when on."),
 ]
 _HERE = Path("gate.labrys")
 
@@ -50,13 +54,22 @@ def serve(
     ] = "",
     rules: Rules = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, help="Judging processes; 0: one a core.")
+        int,
+        typer.Option(
+            "--jobs", "-j", min=0, metavar="NUMBER", help="Judging processes; 0: one a core."
+        ),
     ] = 0,
     seconds: Annotated[
-        float, typer.Option(min=1.0, help="How long judging may take before it counts as failed.")
+        float,
+        typer.Option(
+            min=1.0, metavar="NUMBER", help="How long judging may take before it counts as failed."
+        ),
     ] = 20.0,
     budget: Annotated[
-        int, typer.Option(min=0, help="Questions a client may ask over HTTP in an hour; 0: any.")
+        int,
+        typer.Option(
+            min=0, metavar="NUMBER", help="Questions a client may ask over HTTP in an hour; 0: any."
+        ),
     ] = 0,
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Over HTTP say what to do, not how sure and why.")
@@ -112,13 +125,14 @@ def _alarmed(seen: "Counter[str]", alarm: "Alarm") -> None:
 @app.command("check")
 def check(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Messages; - for standard input.")
+        list[Path], typer.Argument(metavar="FILE", help="Messages; - for standard input.")
     ],
     policy: PolicyFile = None,
     rules: Rules = None,
     as_json: AsJson = False,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="A gate's folder: who wrote there before.")
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="A gate's folder: who wrote there before."),
     ] = None,
 ) -> None:
     """Judge messages as the gate would. Exit code 1: something in one could not be read."""
@@ -155,12 +169,12 @@ def check(
 @app.command("learn")
 def learn(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH…", help="Mailboxes, folders of mail, or cases.")
+        list[Path], typer.Argument(metavar="PATH", help="Mailboxes, folders of mail, or cases.")
     ],
     folder: Folder = _HERE,
     quiet: Quiet = False,
 ) -> None:
-    """Let the gate know who has written before, so that it finds who borrows a known name.
+    """Let the gate know who has written before. So it finds who borrows a known name.
 
     A mailbox is scanned for it. Messages in which something was found teach nothing. The oldest
     mailbox comes first: what is older than what was learnt already is not counted.
@@ -189,11 +203,13 @@ def learn(
 @app.command("held")
 def held(
     folder: Folder = _HERE,
-    days: Annotated[int, typer.Option(min=1, help="Of the last so many days.")] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="Of the last so many days.")
+    ] = 30,
     every: Annotated[bool, typer.Option("--all", help="Also what was only tagged.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what was held back, newest first: why, whose, and whether it was let go."""
+    """List what was held back, newest first. Why, whose, and whether it was let go."""
     import msgspec
 
     from labrys.gate.store import opened
@@ -235,9 +251,7 @@ def release(
 def report(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE…", help="Reports with the message attached; ARF; - for stdin."
-        ),
+        typer.Argument(metavar="FILE", help="Reports with the message attached; ARF; - for stdin."),
     ],
     label: Annotated[str, typer.Option(help="spam or ham, where the report does not say.")] = "",
     who: Annotated[str, typer.Option("--who", help="Who reports; by default you.")] = "",
@@ -286,11 +300,13 @@ def reports(
     folder: Folder = _HERE,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Copy what may teach to DIR/spam and DIR/ham."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Copy what may teach to DIR/spam and DIR/ham."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was reported, and why some of it must wait; copy the rest for `labrys train`."""
+    """List what was reported. Why some of it must wait; copies the rest for `labrys train`."""
     import msgspec
 
     from labrys.gate.decide import REPORTED

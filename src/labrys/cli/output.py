@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from labrys.cli.stream import opened
-from labrys.errors import LabrysError
 
 if TYPE_CHECKING:
     from labrys.lake.case import Case
@@ -119,20 +118,14 @@ def narrowed(report: "Report", wanted: str) -> "Report":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    incidents = report.incidents
-    chosen = pc.or_(
-        pc.equal(incidents["rank"].cast(pa.string()), wanted),
-        pc.starts_with(incidents["uid"], wanted),
-    )
-    found = incidents.filter(chosen).slice(0, 1)
-    if not found.num_rows:
-        raise LabrysError(f"no incident {wanted!r}; there are ranks 1 to {incidents.num_rows}")
-    members = pc.list_flatten(found["findings"])
-    mine = pc.is_in(report.findings["uid"], value_set=members.combine_chunks())
+    from labrys.triage.named import incident
+
+    row = incident(report.incidents, wanted)
+    mine = pc.is_in(report.findings["uid"], value_set=pa.array(row["findings"], pa.string()))
     return replace(
         report,
         findings=report.findings.filter(mine),
-        incidents=found,
+        incidents=report.incidents.filter(pc.equal(report.incidents["uid"], row["uid"])),
         folded=report.folded.slice(0, 0),
     )
 

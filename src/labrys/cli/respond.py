@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from labrys.scan.run import Scan
 
 app = typer.Typer(
-    help="Block what incidents name: lists for firewalls and resolvers, with guards and undo.",
+    help="Block what incidents name. Guarded, for a time, with undo.",
     no_args_is_help=True,
 )
 
@@ -49,7 +49,9 @@ class Level(StrEnum):
 
 Allow = Annotated[
     Path | None,
-    typer.Option("--allow", help="File of addresses, networks and domains never to block."),
+    typer.Option(
+        "--allow", metavar="FILE", help="File of addresses, networks and domains never to block."
+    ),
 ]
 Own = Annotated[
     list[str] | None,
@@ -61,7 +63,8 @@ Forms = Annotated[
     typer.Option("--format", "-f", help="Forms of the lists to write; repeatable."),
 ]
 OutFolder = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Folder for the lists; else standard output.")
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Folder for the lists; else standard output."),
 ]
 Who = Annotated[str, typer.Option("--who", help="Who decides; by default you.")]
 On = Annotated[
@@ -72,14 +75,15 @@ Yes = Annotated[bool, typer.Option("--yes", help="Really do it; without, only sa
 
 @app.callback()
 def group() -> None:
-    """Block what incidents name: lists for firewalls and resolvers, with guards and undo."""
+    """Block what incidents name. Guarded, for a time, with undo."""
 
 
 @app.command("block")
 def block(
     lake: Lake = None,
     incident: Annotated[
-        list[str] | None, typer.Option("--incident", "-i", help="By rank or id; repeatable.")
+        list[str] | None,
+        typer.Option("--incident", "-i", metavar="ID", help="By rank or id; repeatable."),
     ] = None,
     finding: Annotated[
         list[str] | None, typer.Option("--finding", metavar="UID", help="By uid; repeatable.")
@@ -96,14 +100,18 @@ def block(
         list[str] | None,
         typer.Option("--force", metavar="VALUE", help="Block this although it is doubtful."),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, help="So many blocks at once, no more.")] = 5_000,
-    per_minute: Annotated[int, typer.Option(min=1, help="So many new blocks a minute.")] = 100,
+    most: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="So many blocks at once, no more.")
+    ] = 5_000,
+    per_minute: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="So many new blocks a minute.")
+    ] = 100,
     why: Annotated[str, typer.Option(help="The reason; else the finding's title.")] = "",
     who: Who = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say it, change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Block the attacker's addresses, names and hashes of incidents; say what is not, and why.
+    """Block the attacker's addresses, names and hashes. Says what is not blocked, and why.
 
     Each block is kept in the case with its reason and its end. Lists hold all blocks that hold.
     """
@@ -169,7 +177,7 @@ def list_all(
 def export(
     lake: Lake = None, forms: Forms = None, out: OutFolder = None, allow: Allow = None
 ) -> None:
-    """Write the lists of all blocks that hold, as after an undo or when some have expired."""
+    """Write the lists of all blocks that hold. Do so after an undo or when some have expired."""
     from labrys.respond.guards import read_names
     from labrys.respond.ledger import kept
 
@@ -179,7 +187,7 @@ def export(
 @app.command("undo")
 def undo(
     blocks: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID|VALUE]…", help="As `list` shows them.")
+        list[str] | None, typer.Argument(metavar="ID|VALUE", help="As `list` shows them.")
     ] = None,
     lake: Lake = None,
     every: Annotated[bool, typer.Option("--all", help="Every block that holds.")] = False,
@@ -189,7 +197,7 @@ def undo(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """End blocks before their time; with a connector, also where they were applied."""
+    """End blocks before their time. With a connector also where they were applied."""
     from labrys.respond.block import selected
     from labrys.respond.ledger import now
     from labrys.respond.ledger import opened as ledger_of
@@ -216,7 +224,7 @@ def undo(
 def expire(
     lake: Lake = None, connector: On = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
-    """Write down the end of blocks whose time is over; nothing holds longer than it should."""
+    """Write down which blocks have ended. Nothing holds longer than it should, also without."""
     from labrys.respond.ledger import FILE
     from labrys.respond.ledger import opened as ledger_of
 
@@ -239,7 +247,7 @@ def apply(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make this machine drop what is blocked, and nothing else; without --yes only say what would."""
+    """Make this machine drop what is blocked. Nothing else; without --yes it only says what would."""
     from labrys.respond import nft
     from labrys.respond.guards import read_names
     from labrys.respond.ledger import kept, now
@@ -267,7 +275,7 @@ def apply(
 
 @app.command("playbook")
 def playbook(
-    incident: Annotated[str, typer.Option("--incident", "-i", help="By rank or id.")],
+    incident: Annotated[str, typer.Option("--incident", "-i", metavar="ID", help="By rank or id.")],
     lake: Lake = None,
     form: Annotated[
         str, typer.Option("--format", "-f", help="The form of the playbook: cacao.")
@@ -279,6 +287,7 @@ def playbook(
     from labrys.ocsf.schema import Severity
     from labrys.respond import cacao
     from labrys.respond.block import Policy, chosen, plan
+    from labrys.triage.named import incident as named
 
     if form != "cacao":
         raise typer.BadParameter(f"no format {form!r}; there is: cacao")
@@ -289,8 +298,7 @@ def playbook(
             scan.findings, scan.triage.incidents, [incident], (), Severity.MEDIUM
         )
         planned = plan(case, findings, incidents, Policy(1, ""))
-        rows = scan.triage.incidents.to_pylist()
-    row = next(r for r in rows if incident == str(r["rank"]) or r["uid"].startswith(incident))
+        row = named(scan.triage.incidents, incident)
     made = cacao.playbook(row, str(folder), block=any(b.kind == "ip" for b in planned.blocks))
     with opened(out) as stream:
         stream.write(as_text(made))

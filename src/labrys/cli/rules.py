@@ -19,7 +19,7 @@ def group() -> None:
 
 @app.command("check")
 def check(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Rule files or folders.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Rule files or folders.")],
     lists: Lists = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def command(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH…", help="Files or folders of evidence.")
+        list[Path], typer.Argument(metavar="PATH", help="Files or folders of evidence.")
     ],
     rules: Rules = None,
     lists: Lists = None,

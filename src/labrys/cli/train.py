@@ -32,7 +32,7 @@ def command(
         bool, typer.Option("--keep", help="Learn from what looks wrong, too, as it is.")
     ] = False,
 ) -> None:
-    """Let a detector learn from your own data; what it learnt is used from the next scan on.
+    """Let a detector learn from your own data. The next scan uses it.
 
     What looks mislabelled is set aside and told. Write keep, drop or turn beside it in the file and
     train again. A model that finds fewer known attacks than before is not used.

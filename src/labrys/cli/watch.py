@@ -42,7 +42,7 @@ class Respond(StrEnum):
 def command(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Files or folders that grow; - for standard input."),
+        typer.Argument(metavar="PATH", help="Files or folders that grow; - for standard input."),
     ] = None,
     interface: Annotated[
         str, typer.Option("--interface", help="Capture from this network interface as well.")
@@ -62,7 +62,8 @@ def command(
         Lines, typer.Option("--format", "-f", help="How to tell of what is found.")
     ] = Lines.TABLE,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Append to this file instead.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Append to this file instead."),
     ] = None,
     react: Annotated[
         Respond | None, typer.Option("--respond", help="React to new findings, high or worse.")
@@ -79,7 +80,7 @@ def command(
     jobs: Jobs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
 ) -> None:
-    """Watch evidence as it grows and tell of each finding and incident once, as soon as it is there.
+    """Watch evidence as it grows. Each finding and incident is told once, as soon as it is there.
 
     Ctrl-C ends it; the same command goes on where it was. Exit code 0: done. 1: done, but something
     could not be read. 2: bad usage.

@@ -20,8 +20,9 @@ import orjson
 from labrys.evidence.cloud_array import cloud_objects
 from labrys.evidence.cloud_table import looks_like_table, table_rows
 from labrys.evidence.json_stream import BadRecord, objects
-from labrys.evidence.records import Records, Shaped, Source, flatten
+from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.timestamps import of_record, parse
+from labrys.evidence.values import flatten
 
 Row = tuple[str, dict[str, Any], int | None]
 """Shape, columns, and time in epoch milliseconds."""

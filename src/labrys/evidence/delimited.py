@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from labrys.evidence.records import LEADING, MULTI, MULTI_PICTURE, UNPARSED, Shaped, Source
+from labrys.evidence.records import LEADING, UNPARSED, Shaped, Source
+from labrys.evidence.values import MULTI, MULTI_PICTURE
 
 BLOCK: Final = 8 << 20
 MAX_LINE: Final = 16 << 20

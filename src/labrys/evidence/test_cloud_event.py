@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from labrys.evidence import cloud_event
 from labrys.evidence.json_stream import objects
-from labrys.evidence.records import LEADING, MULTI, Source
+from labrys.evidence.records import LEADING, Source
 from labrys.evidence.registry import formats
+from labrys.evidence.values import MULTI
 from labrys.ocsf.maps import ClassMap, mapping_for
 
 HERE = Path(__file__).parent

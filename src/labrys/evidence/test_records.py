@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labrys.evidence import records as module
-from labrys.evidence.records import LEADING, MULTI, Records, Source, cell, column, flatten
+from labrys.evidence.records import LEADING, Records, Source
+from labrys.evidence.test_values import VALUES
+from labrys.evidence.values import MULTI, cell, flatten
 
 SOURCE = Source(Path("x"), "case/x.log", "0123456789abcdef" * 4, 10)
 
@@ -149,26 +151,6 @@ def test_what_is_unparsed_is_cut() -> None:
     assert len(drained(records)["unparsed"][0]["raw"]) == 4096
 
 
-@pytest.mark.parametrize(
-    ("nested", "flat"),
-    [
-        ({"a": {"b": 1}, "c": [1, {"d": 2}, {"d": 3}]}, {"a.b": 1, "c.d": [2, 3], "c": [1]}),
-        ({"a": {}, "b": []}, {"a": None, "b": []}),
-        ({"a": [[1, 2], 3]}, {"a": ["[1,2]", 3]}),
-    ],
-)
-def test_flatten(nested: dict[str, Any], flat: dict[str, Any]) -> None:
-    assert flatten(nested) == flat
-
-
-def test_flatten_stops_at_its_depth() -> None:
-    deep: dict[str, Any] = {}
-    for _ in range(40):
-        deep = {"a": deep}
-    (name,) = flatten(deep)
-    assert name.count(".") == 12
-
-
 @pytest.mark.parametrize("depth", [100, 300, 900, 5_000])
 def test_nesting_without_end_is_text(depth: int) -> None:
     for begin, wrap in (({}, lambda inner: {"a": inner}), ([1], lambda inner: [inner])):
@@ -181,12 +163,6 @@ def test_nesting_without_end_is_text(depth: int) -> None:
         assert isinstance(row["v"], str)
 
 
-def test_numbers_beyond_64_bits_survive_in_nested_values() -> None:
-    assert cell({"a": 10**30}) == '{"a": 1000000000000000000000000000000}'
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
-VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.binary(max_size=3)
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["a", "b"]), st.dictionaries(st.text(max_size=2), VALUES, max_size=4)
@@ -217,8 +193,3 @@ def test_packing_early_or_late_gives_the_same_rows(
         for row, given_fields in zip(found.get(shape, []), fields, strict=True):
             for name, value in given_fields.items():
                 assert row[name] == cell(value)
-
-
-@given(st.lists(VALUES, max_size=8))
-def test_a_column_is_its_cells(values: list[Any]) -> None:
-    assert column(values).to_pylist() == [cell(value) for value in values]

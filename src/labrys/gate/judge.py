@@ -14,7 +14,8 @@ from labrys.detect.mail_relation.seen import ROWS, Mail
 from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.rows import add
 from labrys.evidence.mail_auth.dkim import NOT_GIVEN
-from labrys.evidence.records import MULTI, Loose, Records, Source, cell
+from labrys.evidence.records import Loose, Records, Source
+from labrys.evidence.values import MULTI, cell
 from labrys.gate.sketch import sketch
 from labrys.scan.coalesce import Coalescer
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from labrys.detect.imitation import brands
 from labrys.evidence.mail.domains import registered
-from labrys.evidence.records import MULTI
+from labrys.evidence.values import MULTI
 
 MOST: Final = 50
 """Links of one message that are shared."""

@@ -15,6 +15,7 @@ from labrys.respond.guards import Limits, Names, Refusal, capped, known_address,
 from labrys.respond.indicators import Indicator, indicators, inside
 from labrys.respond.ledger import Block, lately, now
 from labrys.triage.identity import is_system_file
+from labrys.triage.named import incident
 
 MOST_FINDINGS: Final = 100_000
 
@@ -50,11 +51,8 @@ def chosen(
     `LabrysError` for what is not there.
     """
     of: dict[str, str] = {}
-    rows = incidents.select(["uid", "rank", "findings"]).to_pylist()
     for name in wanted:
-        row = next((r for r in rows if name == str(r["rank"]) or _begins(r["uid"], name)), None)
-        if row is None:
-            raise LabrysError(f"no incident {name!r}; there are ranks 1 to {len(rows)}")
+        row = incident(incidents, name)
         of.update(dict.fromkeys(row["findings"], row["uid"]))
     known = set(findings["uid"].to_pylist()) if uids else set()
     if missing := [uid for uid in uids if uid not in known]:
@@ -126,10 +124,6 @@ def selected(blocks: Iterable[Block], ids: Sequence[str], *, at: int) -> list[Bl
             raise LabrysError(f"{len(mine) or 'no'} blocks that hold are called {name!r}")
         found += mine
     return found
-
-
-def _begins(uid: str, name: str) -> bool:
-    return len(name) > 3 and uid.startswith(name)
 
 
 def _values(found: Iterable[Indicator], kind: str) -> list[str]:

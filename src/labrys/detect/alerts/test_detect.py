@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from labrys.detect.alerts.detect import detect
 from labrys.detect.alerts.products import LEVELS, products
 from labrys.detect.registry import detectors
-from labrys.evidence.records import LEADING, cell, flatten
+from labrys.evidence.records import LEADING
+from labrys.evidence.values import cell, flatten
 from labrys.ocsf.attack import tactics
 from labrys.ocsf.schema import ENTITY_TYPES, FINDING
 

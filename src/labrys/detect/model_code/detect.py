@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from labrys.detect.model_code.verdict import Verdict, telling, verdict
-from labrys.evidence.records import MULTI
+from labrys.evidence.values import MULTI
 from labrys.ocsf.schema import FINDING, Severity
 
 ID: Final = "model_code"

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labrys.detect.imitation import brands, letters
-from labrys.evidence.records import MULTI, MULTI_PICTURE
+from labrys.evidence.values import MULTI, MULTI_PICTURE
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 

@@ -5,7 +5,7 @@ Comparison semantics, for every engine that runs this form:
 
 * A field is a source column, by exact name after the shape's field map. An absent column, or a
   null cell, matches nothing but `null` and `exists=False`. A cell may hold several values
-  (`labrys.evidence.records.MULTI`); an atom matches when any of them does. `null` is true only
+  (`labrys.evidence.values.MULTI`); an atom matches when any of them does. `null` is true only
   for an absent or null cell (not for empty text).
 * Text is compared case-insensitively unless `cased`: both sides through Unicode's simple lower-case
   mapping, code point by code point (so U+0130 becomes a plain i).

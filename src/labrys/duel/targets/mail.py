@@ -23,7 +23,8 @@ from labrys.detect.mail.train_made import made
 from labrys.duel.target import Change, Draw, Floats, Target
 from labrys.evidence.mail.mime import parse
 from labrys.evidence.mail.rows import add
-from labrys.evidence.records import MULTI, Records, Source
+from labrys.evidence.records import Records, Source
+from labrys.evidence.values import MULTI
 from labrys.scan.coalesce import Coalescer
 
 _KEPT: Final = 0.6

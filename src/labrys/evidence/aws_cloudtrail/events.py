@@ -8,7 +8,7 @@ Guide). Ours: `status` (success or failure), and `requestParameters`, `responseE
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, put_json, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "aws.cloudtrail"
 DIGEST: Final = "aws.cloudtrail_digest"

@@ -7,7 +7,7 @@ without the dot it ends with, and `answer`, what it was answered.
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "aws.dns_query"
 _DOCUMENTED: Final = spelling(

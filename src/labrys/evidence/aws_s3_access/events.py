@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from labrys.evidence.aws_s3_access.line import OPERATION, SHAPE, completed, parse, proper
 from labrys.evidence.cloud_event import Row, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 _NEEDED: Final = frozenset(["remoteip", "operation"])
 _ONE_OF: Final = frozenset(["bucket_name", "bucketowner", "requester", "request_uri"])

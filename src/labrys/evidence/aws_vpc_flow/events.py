@@ -6,7 +6,7 @@ from labrys.evidence.aws_vpc_flow.columns import SHAPE, is_flow, names_in, numbe
 from labrys.evidence.aws_vpc_flow.text import is_default
 from labrys.evidence.cloud_event import ENVELOPE, Row, time_of
 from labrys.evidence.flow_sides import unturned
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 _TEXTS: Final = ("message", "@message", "Message")
 

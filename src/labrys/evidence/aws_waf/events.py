@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, named_values, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 from labrys.evidence.web_access.common import set_target
 
 SHAPE: Final = "aws.waf"

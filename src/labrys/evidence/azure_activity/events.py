@@ -22,7 +22,7 @@ from labrys.evidence.cloud_event import (
     time_of,
 )
 from labrys.evidence.entra.events import shape_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "azure.activity"
 

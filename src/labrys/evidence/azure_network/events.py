@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, respell, spelling, time_of
 from labrys.evidence.flow_sides import ROLE
-from labrys.evidence.records import UNPARSED, flatten
+from labrys.evidence.records import UNPARSED
 from labrys.evidence.timestamps import parse
+from labrys.evidence.values import flatten
 from labrys.evidence.web_access import json_record
 from labrys.evidence.web_access.common import set_own
 

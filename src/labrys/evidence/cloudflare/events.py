@@ -7,7 +7,7 @@ web server (`web.access`); firewall events have the same names beside Cloudflare
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 from labrys.evidence.web_access import json_record
 from labrys.evidence.web_access.common import set_own
 

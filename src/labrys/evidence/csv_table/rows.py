@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from labrys.evidence.records import MULTI, MULTI_PICTURE
+from labrys.evidence.values import MULTI, MULTI_PICTURE
 
 Row = tuple[int, list[str]]
 """The line that a row begins on, and its cells."""

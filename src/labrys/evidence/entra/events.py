@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, put_json, time_of
 from labrys.evidence.entra.derived import add_audit, add_pim, add_sign_in
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SIGN_IN: Final = "entra.signin"
 AUDIT: Final = "entra.audit"

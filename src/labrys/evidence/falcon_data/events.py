@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 _DOCUMENTED: Final = spelling(
     *("event_simpleName", "event_platform", "aid", "cid", "aip", "timestamp", "ContextTimeStamp"),

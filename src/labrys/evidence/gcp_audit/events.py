@@ -7,7 +7,7 @@ Source: Google Cloud Logging, LogEntry and AuditLog. The BigQuery export's name
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "gcp.audit"
 

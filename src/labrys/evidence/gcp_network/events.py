@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, respell, spelling, time_of
 from labrys.evidence.flow_sides import Names, unturned
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 from labrys.evidence.web_access import json_record
 
 FLOW: Final = "gcp.vpc_flow"

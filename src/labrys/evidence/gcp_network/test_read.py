@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from labrys.evidence.records import MULTI
 from labrys.evidence.test_cloud_event import read_rows
+from labrys.evidence.values import MULTI
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -6,7 +6,7 @@ Source: GitHub Enterprise Cloud, audit log events and audit log streaming.
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "github.audit"
 

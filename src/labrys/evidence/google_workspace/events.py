@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from labrys.evidence.cloud_event import Row, dig, put, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "google.workspace"
 

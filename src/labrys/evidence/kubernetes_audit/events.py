@@ -6,7 +6,7 @@ Source: Kubernetes documentation, kube-apiserver Audit Configuration (audit.k8s.
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "kubernetes.audit"
 

@@ -23,7 +23,7 @@ from labrys.evidence.cloud_event import (
     spelling,
     time_of,
 )
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "m365.audit"
 

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from labrys.evidence.json_stream import BadRecord, objects
-from labrys.evidence.records import Records, Shaped, Source, flatten
+from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.timestamps import of_record
+from labrys.evidence.values import flatten
 
 RECORD: Final = "json.record"
 
@@ -63,7 +64,7 @@ class _Tricky(Exception):
 
 
 def flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record of `orjson` as columns: what `records.flatten` makes, its numbers text already.
+    """A record of `orjson` as columns: what `values.flatten` makes, its numbers text already.
 
     Most records hold nothing but text, numbers and a little nesting; for those this is several
     times faster, and columns of text alone are made much faster too.

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from labrys.evidence.ndjson.read import read, sniff
 from labrys.evidence.ndjson.rows import flat, sample, shape_of
-from labrys.evidence.records import Source, cell, flatten
+from labrys.evidence.records import Source
+from labrys.evidence.values import cell, flatten
 
 JSON = st.recursive(
     st.none()

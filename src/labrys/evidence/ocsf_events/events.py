@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, dig, time_of
 from labrys.evidence.flow_sides import Names, unturned
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 FLOW: Final = "ocsf.network_activity"
 CLASSES: Final = {

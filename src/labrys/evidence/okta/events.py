@@ -6,7 +6,7 @@ Source: Okta System Log API, LogEvent object.
 from typing import Any, Final
 
 from labrys.evidence.cloud_event import Row, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 SHAPE: Final = "okta.system"
 

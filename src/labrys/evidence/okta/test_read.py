@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from labrys.evidence.okta.events import recognise
-from labrys.evidence.records import MULTI
 from labrys.evidence.test_cloud_event import read_rows
+from labrys.evidence.values import MULTI
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.evidence.records import MULTI, MULTI_PICTURE, column
+from labrys.evidence.values import MULTI, MULTI_PICTURE, column
 
 _DEEPEST: Final = 8
 

@@ -15,7 +15,8 @@ from labrys.evidence.pcap.headers import ICMP, ICMP6, SCTP, TCP, TUNNELS, UDP
 from labrys.evidence.pcap.network import counterpart
 from labrys.evidence.pcap.packets import Bools, Ints, Words
 from labrys.evidence.pcap.services import SERVICES
-from labrys.evidence.records import MULTI, Records
+from labrys.evidence.records import Records
+from labrys.evidence.values import MULTI
 
 SHAPE: Final = "net.flow"
 _FLAGS: Final = "FSRPAUEC"

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from labrys.evidence.cloud_event import Row, dig, respell, spelling, time_of
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 
 _SAYS: Final = ("action", "actor", "address", "agent", "target", "outcome", "new", "role")
 _LONG: Final = 1_000

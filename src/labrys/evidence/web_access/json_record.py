@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from labrys.evidence import timestamps
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 from labrys.evidence.web_access.common import set_own, set_request, set_target
 
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {

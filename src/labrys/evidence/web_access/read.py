@@ -8,8 +8,9 @@ import orjson
 
 from labrys.evidence import timestamps
 from labrys.evidence.json_stream import BadRecord, objects
-from labrys.evidence.records import Records, Shaped, Source, flatten
+from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines
+from labrys.evidence.values import flatten
 from labrys.evidence.web_access import common, json_record
 from labrys.evidence.web_access.w3c import Layout
 

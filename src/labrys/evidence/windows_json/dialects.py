@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from labrys.evidence import timestamps, windows_event
-from labrys.evidence.records import flatten
+from labrys.evidence.values import flatten
 from labrys.evidence.windows_event import Event
 
 Document = dict[str, Any]

@@ -9,7 +9,8 @@ from typing import Final
 import orjson
 
 from labrys.evidence import json_stream, timestamps, windows_document
-from labrys.evidence.records import Records, Shaped, Source, flatten
+from labrys.evidence.records import Records, Shaped, Source
+from labrys.evidence.values import flatten
 from labrys.evidence.windows_json import dialects
 
 _LOOK_AT: Final = 5

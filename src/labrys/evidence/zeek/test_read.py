@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labrys.evidence import delimited
-from labrys.evidence.records import MULTI, Source, cell
+from labrys.evidence.records import Source
+from labrys.evidence.values import MULTI, cell
 from labrys.evidence.zeek import paths
 from labrys.evidence.zeek.header import Header
 from labrys.evidence.zeek.read import read, sniff

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from labrys.evidence import delimited
 from labrys.evidence.delimited import Batches, Offsets, Parsed
 from labrys.evidence.ndjson.rows import shape_of
-from labrys.evidence.records import MULTI, MULTI_PICTURE, Shaped, Source
+from labrys.evidence.records import Shaped, Source
 from labrys.evidence.timestamps import EARLIEST, LATEST, ROUNDING, parse
+from labrys.evidence.values import MULTI, MULTI_PICTURE
 from labrys.evidence.zeek import paths
 from labrys.evidence.zeek.header import Header
 

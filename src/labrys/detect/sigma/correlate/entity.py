@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from typing import Final
 
-from labrys.evidence.records import MULTI
+from labrys.evidence.values import MULTI
 from labrys.ocsf.values import transform
 
 _NOBODY: Final = frozenset(["", "-", "n/a", "null", "none", "unknown", "(unknown)", "localhost"])

@@ -15,7 +15,7 @@ import re2
 
 from labrys.detect.sigma.ir import Atom
 from labrys.detect.sigma.match.functions import FUNCTIONS, Function
-from labrys.evidence.records import MULTI
+from labrys.evidence.values import MULTI
 
 Test = Callable[[str], bool]
 BACKTRACKING_LIMIT: Final = 16 << 10

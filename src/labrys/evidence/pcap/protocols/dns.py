@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from labrys.evidence.pcap.services import SERVICES
 from labrys.evidence.pcap.talk import Piece, Talk, emit, printable
-from labrys.evidence.records import MULTI, MULTI_PICTURE, Records
+from labrys.evidence.records import Records
+from labrys.evidence.values import MULTI, MULTI_PICTURE
 
 SHAPE: Final = "net.dns"
 MOST_WAITING: Final = 64

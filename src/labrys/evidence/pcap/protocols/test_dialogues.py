@@ -16,7 +16,8 @@ from labrys.evidence.pcap.samples import make
 from labrys.evidence.pcap.samples.make import der
 from labrys.evidence.pcap.talk import Piece
 from labrys.evidence.pcap.test_read import read_rows
-from labrys.evidence.records import MULTI, Source
+from labrys.evidence.records import Source
+from labrys.evidence.values import MULTI
 
 Turn = tuple[bool, bytes]
 """Whether the server speaks, and what it says."""

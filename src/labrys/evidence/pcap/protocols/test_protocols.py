@@ -13,7 +13,7 @@ from labrys.evidence.pcap.protocols.hello import Hello
 from labrys.evidence.pcap.samples import make
 from labrys.evidence.pcap.talk import Piece, Stream
 from labrys.evidence.pcap.test_read import read_rows
-from labrys.evidence.records import MULTI
+from labrys.evidence.values import MULTI
 
 
 def fields(message: dns.Message | None) -> dict[str, Any]:

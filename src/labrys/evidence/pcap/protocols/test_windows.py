@@ -14,7 +14,8 @@ from labrys.evidence.pcap.samples import make
 from labrys.evidence.pcap.samples.make import der
 from labrys.evidence.pcap.talk import Piece, Talk
 from labrys.evidence.pcap.test_read import read_rows
-from labrys.evidence.records import MULTI, Records, Source
+from labrys.evidence.records import Records, Source
+from labrys.evidence.values import MULTI
 
 
 def wide(text: str) -> bytes:
