@@ -155,6 +155,13 @@ def test_http_checks_and_takes_reports_that_can_be_exported(place):
     ]
     (taught,) = (place / "teach/spam").iterdir()
     assert b"Subject: urgent wire" in taught.read_bytes()
+    short = listed.lines[0]["digest"][:8]
+    asked = ("--as", "drop", "--folder", "gate")
+    assert labrys("mail", "decide", "zz", *asked, cwd=place).code == 2
+    assert labrys("mail", "decide", short, *asked, "--who", "bo", cwd=place).code == 0
+    said = labrys("mail", "reports", "--folder", "gate", "--json", cwd=place).lines[0]
+    assert (said["decided"], said["doubt"]) == ("bo", "decided: it must not teach")
+    assert b"left out" in labrys("mail", "reports", "--folder", "gate", cwd=place).out
 
 
 def test_report_command_keeps_what_is_attached(place):

@@ -314,15 +314,60 @@ def reports(
     from labrys.gate.store import opened
 
     with opened(_there(folder)) as store:
-        every = store.reports()
-    for each in checked(every):
-        row = {**msgspec.to_builtins(each.report), "doubt": each.doubt}
+        found = list(checked(store.reports(), store.decisions()))
+    for each in found:
+        row = {**msgspec.to_builtins(each.report), "doubt": each.doubt, "decided": each.decided}
         text = f"{_when(row['time'])}  {row['label']}  {row['digest'][:12]}  {row['reporter']}"
-        doubt = f"  waits: {each.doubt}" if each.doubt else ""
-        say(msgspec.json.encode(row).decode() + "\n" if as_json else shown(text + doubt) + "\n")
+        who = f"  decided by {each.decided}" if each.decided else ""
+        doubt = f"  {'left out' if who else 'waits'}: {each.doubt}" if each.doubt else ""
+        say(
+            msgspec.json.encode(row).decode() + "\n"
+            if as_json
+            else shown(text + who + doubt) + "\n"
+        )
     if out is not None:
-        spam, ham = export(out, folder / REPORTED, every)
+        spam, ham = export(out, folder / REPORTED, found)
         sys.stderr.write(f"labrys: {spam} spam and {ham} ham are in {out}\n")
+
+
+@app.command("decide")
+def decide(
+    digests: Annotated[
+        list[str],
+        typer.Argument(metavar="ID…", help="As `reports` shows them; a beginning will do."),
+    ],
+    label: Annotated[
+        str, typer.Option("--as", help="What it is: spam, ham, or drop: it must not teach.")
+    ],
+    folder: Folder = _HERE,
+    who: Annotated[str, typer.Option("--who", help="Who decides; by default you.")] = "",
+) -> None:
+    """Say what a reported message is, so that it teaches that, or not at all. It can be said anew."""
+    import msgspec
+
+    from labrys.errors import LabrysError
+    from labrys.gate.store import Decision, now, opened
+
+    if label not in ("spam", "ham", "drop"):
+        raise typer.BadParameter("--as is spam, ham or drop")
+    with opened(_there(folder)) as store:
+        known = {each.digest for each in store.reports()}
+        chosen = []
+        for given in digests:
+            found = [each for each in known if given and each.startswith(given.lower())]
+            if len(found) != 1:
+                wrong = "several reported messages begin" if found else "no reported message begins"
+                raise LabrysError(f"{wrong} with {given} (labrys mail reports lists them)")
+            chosen += found
+        for digest in chosen:
+            said = {
+                "digest": digest,
+                "label": label,
+                "who": who or getpass.getuser(),
+                "time": now(),
+            }
+            store.decide(msgspec.convert(said, Decision))
+    sys.stderr.write(f"labrys: {len(chosen)} decided to be {label}\n")
 
 
 def _judge(rules: tuple[Path, ...]) -> "Judge":

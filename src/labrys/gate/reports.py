@@ -9,14 +9,16 @@ Sources: RFC 5965 (ARF), RFC 6430 (`not-spam`), RFC 2046 5.2.1 (message/rfc822).
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from labrys.evidence.mail.mime import Message, Part, headers_of, parse
 from labrys.evidence.mail.transfer import Decoder
-from labrys.gate.store import Label, Report
+from labrys.gate.store import Decision, Label, Report
 from labrys.guard.training.copies import COPIES, fair
 from labrys.ocsf.schema import Severity
 
@@ -65,14 +67,38 @@ def _content(part: Part) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A report, and why it must not teach yet (empty: it may)."""
+    """A report, why it must not teach yet (empty: it may), and who decided about it if anybody did.
+
+    What was decided is the report's label.
+    """
 
     report: Report
     doubt: str = ""
+    decided: str = ""
 
 
-def checked(reports: Sequence[Report]) -> Iterator[Checked]:
-    """Every report with the doubts about it, in their order."""
+def checked(
+    reports: Sequence[Report], decisions: Mapping[str, Decision] | None = None
+) -> Iterator[Checked]:
+    """Every report with the doubts about it, in their order; what a person decided goes before them.
+
+    A message that was decided about teaches once, however many reported it.
+    """
+    decisions, once = decisions or {}, set[str]()
+    left = iter(_doubted([each for each in reports if each.digest not in decisions]))
+    for each in reports:
+        if (said := decisions.get(each.digest)) is None:
+            yield next(left)
+            continue
+        doubt = "it counts once" if each.digest in once else ""
+        once.add(each.digest)
+        if said.label == "drop":
+            yield Checked(each, "decided: it must not teach", said.who)
+        else:
+            yield Checked(msgspec.structs.replace(each, label=said.label), doubt, said.who)
+
+
+def _doubted(reports: Sequence[Report]) -> Iterator[Checked]:
     labels: dict[str, set[str]] = {}
     for each in reports:
         labels.setdefault(each.digest, set()).add(each.label)
@@ -103,7 +129,7 @@ def checked(reports: Sequence[Report]) -> Iterator[Checked]:
             yield Checked(each)
 
 
-def export(folder: Path, kept: Path, reports: Sequence[Report]) -> tuple[int, int]:
+def export(folder: Path, kept: Path, found: Iterable[Checked]) -> tuple[int, int]:
     """Copy the reported messages that may teach from `kept` to `folder`/spam and /ham.
 
     Returns how many there are of each; what waits for a person is left out.
@@ -111,7 +137,7 @@ def export(folder: Path, kept: Path, reports: Sequence[Report]) -> tuple[int, in
     counts = {"spam": 0, "ham": 0}
     for label in counts:
         (folder / label).mkdir(parents=True, exist_ok=True)
-    for each in checked(reports):
+    for each in found:
         source = kept / f"{each.report.digest}.eml"
         if not each.doubt and source.is_file():
             target = folder / each.report.label / source.name

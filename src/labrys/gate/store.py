@@ -58,6 +58,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     signature: str = ""
 
 
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person decided that a reported message is: `drop` says that it must not teach."""
+
+    digest: str
+    label: Literal["spam", "ham", "drop"]
+    who: str
+    time: int
+
+
 class Store:
     """The open ledger; every change is committed before the call returns."""
 
@@ -77,7 +86,7 @@ class Store:
             )
 
         self._held, self._reports = table("labrys_gate_held"), table("labrys_gate_report")
-        self._known = table("labrys_gate_known")
+        self._known, self._decided = table("labrys_gate_known"), table("labrys_gate_decided")
         tables.create_all(self._engine)
 
     def close(self) -> None:
@@ -125,6 +134,15 @@ class Store:
         """All reports, oldest first."""
         return [msgspec.convert(json.loads(row), Report) for row in self._rows(self._reports, 0)]
 
+    def decide(self, said: Decision) -> None:
+        """Keep a decision; it replaces an earlier one on the same message."""
+        self._put(self._decided, said.digest, said)
+
+    def decisions(self) -> dict[str, Decision]:
+        """Every decision by the message's digest."""
+        rows = (msgspec.convert(json.loads(row), Decision) for row in self._rows(self._decided, 0))
+        return {each.digest: each for each in rows}
+
     def forget(self, days: int) -> int:
         """Delete what is older than so many days; how many entries that were."""
         from sqlalchemy import delete
@@ -133,7 +151,7 @@ class Store:
         with self._engine.begin() as connection:
             return sum(
                 connection.execute(delete(each).where(each.c.time < before)).rowcount
-                for each in (self._held, self._reports)
+                for each in (self._held, self._reports, self._decided)
             )
 
     def secret(self) -> bytes:
@@ -185,7 +203,7 @@ class Store:
                 row for (row,) in connection.execute(asked.order_by(table.c.time, table.c.id))
             )
 
-    def _put(self, table: Any, uid: str, made: Held | Report) -> None:
+    def _put(self, table: Any, uid: str, made: Held | Report | Decision) -> None:
         from sqlalchemy import delete, insert
 
         row: Mapping[str, Any] = {

@@ -24,7 +24,7 @@ from labrys.gate.postfix import let_go
 from labrys.gate.reports import checked, export, messages
 from labrys.gate.serve import Doors, address
 from labrys.gate.sketch import signature
-from labrys.gate.store import Report, opened
+from labrys.gate.store import Decision, Report, opened
 from labrys.gate.workers import Workers
 from labrys.guard.training.copies import FEW
 from labrys.ocsf.schema import FINDING
@@ -398,9 +398,27 @@ def test_only_what_may_teach_is_exported(tmp_path):
         digest = reports.Reported(content, None).digest
         (kept / f"{digest}.eml").write_bytes(content)
         rows.append(Report(digest=digest, label=label, reporter=reporter, time=1))
-    assert export(tmp_path / "out", kept, rows) == (1, 0)
+    assert export(tmp_path / "out", kept, checked(rows)) == (1, 0)
     (file,) = (tmp_path / "out" / "spam").iterdir()
     assert file.read_bytes() == BAD
+
+
+def test_what_a_person_decides_goes_before_doubts_and_counts_once(tmp_path):
+    rows = [
+        Report(digest="aa", label=label, reporter=reporter, time=1)
+        for label, reporter in (("spam", "a"), ("ham", "b"), ("ham", "c"))
+    ]
+    rows.append(Report(digest="bb", label="ham", reporter="a", time=1, severity=5))
+    assert all(each.doubt for each in checked(rows))
+    with opened(tmp_path) as store:
+        for digest, label in (("aa", "spam"), ("bb", "drop"), ("aa", "ham")):
+            store.decide(Decision(digest=digest, label=label, who="ann", time=2))
+        decided = store.decisions()
+    made = list(checked(rows, decided))
+    assert [each.report.label for each in made[:3]] == ["ham"] * 3
+    assert [bool(each.doubt) for each in made] == [False, True, True, True]
+    assert {each.decided for each in made} == {"ann"}
+    assert list(checked(rows, {})) == list(checked(rows))
 
 
 def test_held_messages_are_released_once_named_and_forgotten_in_time(tmp_path):

@@ -63,6 +63,12 @@ class Columns:
         made = self.table[name].take(pa.array(self.rows[findings]))
         return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
 
+    def evidence(self, name: str, findings: Ints) -> pa.ChunkedArray:
+        """`_source` or `_offset` of the first record behind each of some findings; null if none."""
+        lists = self.table["evidence"].take(pa.array(self.rows[findings])).combine_chunks()
+        first = pc.list_element(pc.list_slice(lists, 0, 1, return_fixed_size_list=True), 0)
+        return pa.chunked_array([pc.struct_field(first, name)])
+
 
 def read(findings: pa.Table) -> Columns:
     """Findings (`FINDING`) as columns; findings of the same uid are one."""

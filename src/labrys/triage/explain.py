@@ -171,6 +171,8 @@ def _place(story: Story) -> str:
             parts.append(f"{word} {', '.join(found[:3])}{_and(rest, ' more')}")
     if not parts:
         return ""
+    if not story.cast.count("host"):
+        return f": {'; '.join(parts)}"
     return f" {parts[0]}" + (f" ({'; '.join(parts[1:])})" if len(parts) > 1 else "")
 
 

@@ -12,15 +12,17 @@ groups in which no two things agree (`labrys.triage.agreement`) are none.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow.compute as pc
 
 from labrys.ocsf.schema import Severity
 from labrys.triage.agreement import thin
-from labrys.triage.arrays import Flags, Ints
+from labrys.triage.arrays import Flags, Ints, ranked
 from labrys.triage.attach import attach, chain, leaf_window, timeless
 from labrys.triage.breadth import breadth
 from labrys.triage.columns import Columns
+from labrys.triage.entities import KIND
 from labrys.triage.habits import Habits, habits, kept_together, one_after_another
-from labrys.triage.links import AGAIN, BACK, Links, components, naming, together
+from labrys.triage.links import AGAIN, BACK, ONE_FILE, Links, components, naming, together
 from labrys.triage.marks import marked
 from labrys.triage.nodes import LONG, Nodes
 from labrys.triage.rarity import Rarity, places, rarity
@@ -138,6 +140,7 @@ def _serious(case: _Case, columns: Columns, odd: Unusual) -> tuple[list[Links], 
     left = leaves.copy()
     left[attached.node] = False
     found.append(timeless(nodes, made, left))
+    found.append(_of_one_file(nodes, columns, left))
     single = _of_one_rule(nodes, components(len(core), found))
     found.append(_recurring(nodes, columns, (left | core) & single & ~case.common))
     left |= everyday
@@ -169,6 +172,19 @@ def _of_one_rule(nodes: Nodes, labels: Ints) -> Flags:
     np.maximum.at(high, labels, nodes.rule)
     made: Flags = (low == high)[labels]
     return made
+
+
+def _of_one_file(nodes: Nodes, columns: Columns, left: Flags) -> Links:
+    """What has neither a time nor a host is about the file it was read from: a history of commands,
+    an export. Messages are not: each is a thing of its own."""
+    kinds = columns.identities.kind[nodes.identity]
+    told = np.zeros(len(nodes.rule), np.bool_)
+    told[nodes.owner[np.isin(kinds, [KIND["host"], KIND["message"]])]] = True
+    numbers = np.flatnonzero(left & ~nodes.timed & ~told)
+    file, names = ranked(columns.evidence("_source", nodes.first[numbers]))
+    known = file >= int(pc.sum(pc.equal(names, "")).as_py() or 0)
+    numbers, file = numbers[known], file[known]
+    return one_after_another(nodes, numbers, file, np.full(len(numbers), ONE_FILE))
 
 
 def _recurring(nodes: Nodes, columns: Columns, who: Flags) -> Links:

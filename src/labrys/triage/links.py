@@ -17,12 +17,14 @@ DECIDED: Final = -4
 """Key of a link that somebody asked for."""
 EVERYDAY: Final = -5
 """Key of a link between findings that are everyday, of which a case has one list."""
+ONE_FILE: Final = -6
+"""Key of a link between findings that have neither a time nor a host, only a file in common."""
 AGAIN, UNUSUAL, BESIDE, HABIT, BACK = range(5)
 """Keys that also name an identity: the same rule again with it, unusual findings at it, whatever
 else it reported beside something unusual, what fires only there, day after day, and what is bad
 there once more."""
 _KINDS: Final = 5
-_NAMING: Final = -6
+_NAMING: Final = -7
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from labrys.ocsf.schema import ENTITY_TYPES, Severity
-from labrys.triage.arrays import Flags, Ints, Small, numbered, unique
+from labrys.triage.arrays import Flags, Ints, Small, integers, numbered, unique
 from labrys.triage.assets import NOTHING, Assets
 from labrys.triage.columns import NO_TIME, Attack, Columns
 from labrys.triage.entities import KIND, ROLES
@@ -103,7 +103,8 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Which findings are in which incident: `finding` sorted by incident, then time, then uid.
+    """Which findings are in which incident: `finding` sorted by incident, then time (or, without
+    one, place in the file), then uid.
 
     `incident` runs in parallel; `noise` are the findings that are in none.
     """
@@ -121,7 +122,10 @@ def members(columns: Columns, nodes: Nodes, groups: Groups) -> Members:
     found, incident = numbered(label[inside])
     start = columns.start[inside]
     late = np.where(start == NO_TIME, np.iinfo(np.int64).max, start)
-    sorting = np.lexsort((inside, late, incident))
+    place = np.zeros(len(inside), np.int64)
+    undated = np.flatnonzero(start == NO_TIME)
+    place[undated] = integers(columns.evidence("_offset", inside[undated]), 0)
+    sorting = np.lexsort((inside, place, late, incident))
     return Members(
         finding=inside[sorting],
         incident=incident[sorting],

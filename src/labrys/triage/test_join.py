@@ -340,6 +340,25 @@ def test_findings_without_a_time_join_by_strong_entities_only(time: int | None) 
     assert any("time unknown" in link for link in timeless["links"])
 
 
+def test_findings_without_time_and_host_join_by_the_file_they_were_read_from() -> None:
+    typed = [finding(rule, None, [user("root")]) for rule in (ENCODED, TASK)]
+    for each, offset in zip(typed, (0, 40), strict=True):
+        each["evidence"] = [
+            {"_id": str(offset), "_source": "root/.bash_history", "_offset": offset}
+        ]
+    assert together(*typed)
+    assert "read from the same file" in str(join(*typed).incidents["links"].to_pylist())
+    typed[1]["evidence"][0]["_source"] = "other/.bash_history"
+    assert not together(*typed)
+    for each in typed:
+        each["evidence"] = []
+    assert not together(*typed)
+    for each, name in zip(typed, ("ws01", "ws02"), strict=True):
+        each["evidence"] = [{"_id": name, "_source": "all.json", "_offset": 0}]
+        each["entities"] = [dict(zip(("type", "value", "role"), host(name), strict=True))]
+    assert not together(*typed)
+
+
 def test_a_clock_far_in_the_future_stays_apart() -> None:
     now = finding(ENCODED, START, [host("ws01")])
     wrong = finding(TASK, 4_102_444_800_000, [host("ws01")])

@@ -19,6 +19,7 @@ from labrys.triage.links import (
     DECIDED,
     EVERYDAY,
     HABIT,
+    ONE_FILE,
     SAME_RULE,
     UNUSUAL,
     Links,
@@ -119,6 +120,7 @@ def _shown(columns: Columns, groups: Groups, used: Ints) -> dict[int, str]:
         SAME_RULE: "same rule",
         AT_ONCE: "both unusual, and hardly ever so near each other",
         EVERYDAY: "everyday in this case, like all of this incident",
+        ONE_FILE: "read from the same file",
         DECIDED: "somebody decided that they are one incident",
     }
     for key in used.tolist():
