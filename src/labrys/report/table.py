@@ -15,7 +15,7 @@ from labrys.report.contents import Report, Row
 from labrys.report.levels import SEVERITY
 from labrys.report.summary import counted, verdict
 from labrys.report.unread import EXAMPLES, Unread, grouped, place
-from labrys.report.visible import visible, when
+from labrys.report.visible import ending, visible, when
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +28,7 @@ _STEPS: Final = 14
 _GROUPED: Final = ("severity_max", "row_min", "row_count")
 _AT_END: Final = 20
 """So many folded rules and problems are listed."""
+_PATH: Final = 90
 _FIELDS: Final = 2
 _TECHNIQUES: Final = 12
 _PLACED: Final = 6
@@ -180,7 +181,7 @@ def _finding(console: "Console", row: Row, count: int) -> None:
     why = visible(row["why"] or "", 300)
     if row["evidence"]:
         first = row["evidence"][0]
-        why += f" [{visible(first['_source'], 120)} at {first['_offset']}]"
+        why += f" [{ending(first['_source'], _PATH)} at {first['_offset']}]"
     _beside(console, "", 25, "", why, "dim")
 
 
