@@ -69,10 +69,9 @@ class Header(NamedTuple):
 def parse(line: str) -> Header | None:
     """The head of a line; None when it has none that is known."""
     if found := _CLASSIC.match(line):
-        stamp = found[2]
-        if found[3].endswith(":") and found[3].isupper() and (zoned := _HOSTLESS.match(line)):
-            return _hostless(zoned)
-        return _header(found, " " not in stamp[7:])
+        in_capitals = found[3].endswith(":") and found[3].isupper()  # perhaps a zone, and no host
+        zoned = _HOSTLESS.match(line) if in_capitals else None
+        return _hostless(zoned) if zoned else _header(found, " " not in found[2][7:])
     if found := _MODERN.match(line):
         return _header(found, False)
     if found := _HOSTLESS.match(line):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from labrys.evidence import timestamps, unix_message
+from labrys.evidence import logons, timestamps, unix_message
 from labrys.evidence.appliance import message as appliance
 from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.join import Event, Joiner, whole_events
@@ -119,6 +119,8 @@ class _Reader:
         if self._appliance(header, time, offset, len(raw)):
             return
         shape, fields = unix_message.parse(header.program, message)
+        if shape == unix_message.OTHER and not fields:
+            fields = logons.told(message) or {}
         if header.program in _WEB_PROGRAMS and (request := web.parse(message)):
             shape, fields = "web.access", {**request[0], "request_time": request[0]["timestamp"]}
             del fields["timestamp"]
