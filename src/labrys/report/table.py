@@ -115,7 +115,7 @@ def _incident(console: "Console", report: Report, number: int, row: Row) -> None
     console.print()
     mark = f"{row['rank']:>2} {SEVERITY[severity].upper()}"
     _beside(console, mark, 12, _STYLE[severity], visible(row["title"], 300), "bold")
-    facts = [f"score {row['score']:.0f}", f"confidence {row['confidence']}"]
+    facts = [f"score {row['score']:.0f}", f"likelihood {row['confidence']} %"]
     if row["time_start"] is not None:
         facts.insert(0, f"{_span(row['time_start'], row['time_end'])} UTC")
     facts.append(f"incident {row['uid']}")

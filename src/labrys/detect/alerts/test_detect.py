@@ -355,3 +355,14 @@ def test_whatever_a_record_holds_it_is_a_finding_or_none(records: list[dict[str,
             assert 1 <= row["severity_id"] <= 5
             assert 0 <= row["confidence"] <= 100
             assert orjson.dumps(row["title"])
+
+
+def test_what_hayabusa_and_a_firewall_say_joins_in() -> None:
+    row = {"RuleTitle": "Made up", "Level": "crit", "Computer": "pc-7", "Channel": "Sec"}
+    (alert,) = found("csv.record", row)
+    assert (alert["title"], alert["severity_id"]) == ("Made up", 4)
+    assert ("host", "pc-7", "device") in entities(alert)
+    attack = {"event_kind": "alert", "alert_name": "Made.Up", "alert_level": "critical"}
+    (alert,) = found("appliance.fortigate", {**attack, "src_ip": "203.0.113.9"})
+    assert (alert["title"], alert["severity_id"]) == ("Made.Up", 3)
+    assert not found("appliance.fortigate", {**attack, "event_kind": "traffic"})
