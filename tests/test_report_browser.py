@@ -119,6 +119,17 @@ def test_keys_and_tabs(page: Page, plain: Path) -> None:
     clean(page, plain)
 
 
+def test_tables_can_be_read_on_a_phone(page: Page, plain: Path) -> None:
+    page.open(plain, width=420)
+    for tab in (1, 2):
+        page.run(f"document.querySelectorAll('.tabs button')[{tab}].click()")
+        widths = (
+            "[...document.querySelectorAll('.grid td:first-child')].map((each) => each.offsetWidth)"
+        )
+        assert page.run(f"Math.min(...{widths})") >= 150
+        assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def test_a_finding_opens(page: Page, plain: Path) -> None:
     page.open(plain)
     page.run("document.querySelectorAll('.finding')[2].click()")

@@ -342,7 +342,7 @@ def decide(
     folder: Folder = _HERE,
     who: Annotated[str, typer.Option("--who", help="Who decides; by default you.")] = "",
 ) -> None:
-    """Say what a reported message is, so that it teaches that, or not at all. It can be said anew."""
+    """Say what a reported message is. It then teaches that, or not at all. It can be said anew."""
     import msgspec
 
     from labrys.errors import LabrysError

@@ -84,7 +84,6 @@ def summary_of(scan: "Scan") -> "Summary":
     counts = dict.fromkeys(scan.detectors, 0)
     for entry in scan.findings["detector"].value_counts().to_pylist():
         counts[entry["values"]] = entry["counts"]
-    records = sum(scan.shapes.values())
     rules = {"sigma": len(scan.rules.rules), "sigma.correlation": len(scan.rules.correlations)}
     return Summary(
         version=labrys.__version__,
@@ -99,7 +98,7 @@ def summary_of(scan: "Scan") -> "Summary":
         shapes=scan.shapes,
         problems=tuple(problems),
         detectors=tuple(
-            DetectorRun(name, rules=rules.get(name, 0), records=records, findings=count)
+            DetectorRun(name, rules.get(name, 0), count)
             for name, count in counts.items()
             if name != "sigma.match"
         ),

@@ -27,14 +27,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class DetectorRun:
-    """A detector that ran: with how many rules or models, on how many records, with what result."""
+    """A detector that ran: with how many rules, and how much it found."""
 
     id: str
-    version: str = ""
     rules: int = 0
-    records: int = 0
     findings: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ def common() -> Report:
             Problem("case/odd.bin", "no known format"),
         ),
         detectors=(
-            DetectorRun("sigma", "2.1", 3_641, 284_369, 413, 4.2),
-            DetectorRun("logons", "1", 0, 20_111, 2, 0.4),
+            DetectorRun("sigma", 3_641, 413),
+            DetectorRun("logons", 0, 2),
         ),
         rejected=(
             RuleRejected("rules/list.yml", "Needs a list", "%Workstations% has no values", True),
@@ -122,7 +122,7 @@ def hostile() -> Report:
         sources=tuple(SourceRead(text, text, 1, 1, 1) for text in texts),
         shapes=dict.fromkeys(texts, 1),
         problems=tuple(Problem(text, text, 1, 1) for text in texts),
-        detectors=tuple(DetectorRun(text, text) for text in texts),
+        detectors=tuple(DetectorRun(text) for text in texts),
         rejected=tuple(RuleRejected(text, text, text) for text in texts),
         omitted=tuple(texts),
     )

@@ -44,9 +44,9 @@ function incidentView(incident, words, printed = false) {
       h('h2', null, incident.title),
       h('div.facts', null,
         fact('Score', incident.score.toFixed(0), 'of 100: severity, breadth over the kill chain, rarity and confidence'),
-        fact('Likelihood', `${incident.confidence} %`, 'of so many such incidents in the cases we made, this share was an attack'), fact('Findings', number(incident.total)),
-        fact('Rules', number(incident.rules)),
-        fact('Hosts', number(new Set(incident.findings.flatMap((row) => row.entities.filter((e) => e.type === 'host').map((e) => e.value))).size)))),
+        fact('Likelihood', `${incident.confidence} %`, 'of so many such incidents in the cases we made, this share was an attack'), counted('Finding', incident.total),
+        counted('Rule', incident.rules),
+        counted('Host', new Set(incident.findings.flatMap((row) => row.entities.filter((e) => e.type === 'host').map((e) => e.value))).size))),
     h('p.story', null, incident.summary),
     section('Kill chain', chain(incident)),
     section('What to do next', steps(incident)),
@@ -62,6 +62,10 @@ function section(title, ...children) {
 
 function fact(name, value, note) {
   return h('div.fact', { title: note }, h('b', null, value), h('span', null, name));
+}
+
+function counted(noun, count) {
+  return fact(count === 1 ? noun : `${noun}s`, number(count));
 }
 
 function chain(incident) {

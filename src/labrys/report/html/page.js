@@ -3,6 +3,7 @@
 const state = { tab: 'incidents', chosen: 0, words: [] };
 const app = document.getElementById('app');
 const PRINTED = 15;
+const PROSE = ['Reason', 'File'];
 
 function head() {
   const search = h('input', { type: 'search', id: 'search', placeholder: 'Search incidents and findings', 'aria-label': 'Search', autocomplete: 'off', spellcheck: 'false' });
@@ -101,7 +102,7 @@ function foldedView() {
 function grid(names, rows) {
   if (!rows.length) return h('p.muted', null, 'None.');
   return h('div.scroll', null, h('table.grid', null, h('thead', null, h('tr', null, names.map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', null, rows.map((row) => h('tr', null, row.map((cell) => h('td', null, cell)))))));
+    h('tbody', null, rows.map((row) => h('tr', null, row.map((cell, at) => h(PROSE.includes(names[at]) ? 'td.text' : 'td', null, cell)))))));
 }
 
 function scanView() {
@@ -112,10 +113,10 @@ function scanView() {
     scan.omitted.map((text) => h('p', null, text)),
     h('h3', null, 'What could not be read'),
     grid(['Source', 'Offset', 'Reason', 'Times'], scan.problems.map(([source, offset, reason, count]) => [source, offset < 0 ? '–' : number(offset), reason, number(count)])), more(scan.problemCount, scan.problems),
-    h('h3', null, 'Rules that could not be loaded'),
-    grid(['Rule', 'File', 'Reason'], scan.rejected.map(([path, title, reason, waiting]) => [title, path, [reason, waiting ? h('small', null, 'waits for a list of yours') : null]])), more(scan.rejectedCount, scan.rejected),
+    h('h3', null, 'Rules that were not loaded'),
+    grid(['Rule', 'File', 'Reason'], scan.rejected.map(([path, title, reason, waiting]) => [title, path, [reason, waiting ? h('small', null, 'waits for values of yours') : null]])), more(scan.rejectedCount, scan.rejected),
     h('h3', null, 'What ran'),
-    grid(['Detector', 'Version', 'Rules', 'Records', 'Findings', 'CPU s'], scan.detectors.map(([id, version, rules, records, found, seconds]) => [id, version, rules ? number(rules) : '–', number(records), number(found), seconds.toFixed(1)])),
+    grid(['Detector', 'Rules', 'Findings'], scan.detectors.map(([id, rules, found]) => [id, rules ? number(rules) : '–', number(found)])),
     h('h3', null, 'Sources'),
     grid(['Source', 'Format', 'Size', 'Records', 'Unreadable'], scan.sources.map(([name, format, bytes, records, unparsed]) => [name, format || 'unknown', size(bytes), number(records), unparsed ? h('b.bad', null, number(unparsed)) : '0'])), more(scan.sourceCount, scan.sources),
     h('h3', null, 'Records by kind'), grid(['Kind', 'Records'], scan.shapes.map(([name, count]) => [name, number(count)])),

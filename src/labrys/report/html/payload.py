@@ -324,7 +324,7 @@ def _scan(summary: Summary) -> dict[str, Any]:
         ],
         "problemCount": len(summary.problems),
         "detectors": [
-            [visible(each.id, 60), visible(each.version, 40), each.rules, each.records, each.findings, each.seconds]
+            [visible(each.id, 60), each.rules, each.findings]
             for each in summary.detectors[:_LISTED]
         ],
         "rejected": [
