@@ -23,6 +23,22 @@ COMMAND: Final = (
     if SCRIPT.is_file()
     else [sys.executable, "-c", "from labrys.cli import main; main()"]
 )
+FORMATS: Final = ("table", "ndjson", "csv", "html", "stix", "navigator", "timesketch")
+STORY: Final = {
+    "Password guessed: a logon succeeded after many failures",
+    "Root shell, account or key change through sudo",
+    "CloudTrail stopped, deleted or narrowed",
+    "Office program starts a script interpreter",
+    "PowerShell with an encoded command",
+    "Burst of discovery commands",
+    "LSASS memory dumped through comsvcs.dll",
+    "Service with a shell or an executable in a share or temporary folder",
+    "Copy of the Active Directory database",
+    "Shadow copies or backups deleted",
+    "Large upload to one outside address",
+    "Event log cleared",
+}
+"""What the intruder of the demo does, as our own rules and detectors call it."""
 CONTROL: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
@@ -143,3 +159,24 @@ def count(case: Path, table: str) -> int:
             return int(ledger.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
         except sqlite3.OperationalError:
             return 0
+
+
+RULE = """
+title: {title}
+id: 8f3d1b52-0f2e-4c58-9a57-1f6a3f2f0a0{number}
+author: tester
+logsource: {{product: linux, service: sshd}}
+detection:
+  wrong: {{message|contains: 'Failed password'}}
+  condition: {condition}
+level: low
+"""
+"""A rule that the demo's sshd matches; `title`, `number` and `condition` are to be filled in."""
+
+
+def write_rules(folder: Path, **rules: str) -> Path:
+    """A folder with a file for each rule."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in rules.items():
+        (folder / f"{name}.yml").write_text(text)
+    return folder

@@ -12,9 +12,8 @@ RULE = "CloudTrail stopped, deleted or narrowed"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    labrys("demo", "demo", cwd=tmp_path)
-    return tmp_path
+def folder(own_demo: Path) -> Path:
+    return own_demo.parent
 
 
 def run(folder: Path, *words: str) -> Ran:

@@ -1,31 +1,21 @@
 """`labrys respond` as a user has it: from a case to blocks, and back."""
 
 import re
-import shutil
 import sqlite3
 from pathlib import Path
 
 import orjson
 import pytest
 
-from command import here, labrys
+from command import here
 
 ATTACKER = "203.0.113.66"
 FINDING = {"uid": "", "title": ""}
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("respond")
-    made = labrys("demo", cwd=folder)
-    assert made.code == 0, made.err
-    return folder / "labrys-demo" / "case.labrys"
-
-
 @pytest.fixture
-def case(demo: Path, tmp_path: Path) -> Path:
-    shutil.copytree(demo, tmp_path / "case.labrys")
-    return tmp_path / "case.labrys"
+def case(own_demo: Path) -> Path:
+    return own_demo / "case.labrys"
 
 
 def respond(case: Path, command: str, *words: str | Path, code: int = 0) -> str:

@@ -1,7 +1,6 @@
 """Blocks hold where it counts: packets stop and names end, in namespaces with real programs."""
 
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from command import COMMAND, environment, labrys, rows, shapes, sources
+from command import COMMAND, environment, rows, shapes, sources
 from labrys.lake.ledger import CaseError
 from labrys.respond.guards import names
 from labrys.respond.ledger import Block, now
@@ -29,18 +28,9 @@ with_nft = pytest.mark.skipif(bool(FIREWALL), reason=FIREWALL or "there is nft")
 with_unbound = pytest.mark.skipif(bool(RESOLVER), reason=RESOLVER or "there is unbound")
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("network")
-    made = labrys("demo", cwd=folder)
-    assert made.code == 0, made.err
-    return folder / "labrys-demo" / "case.labrys"
-
-
 @pytest.fixture
-def case(demo: Path, tmp_path: Path) -> Path:
-    shutil.copytree(demo, tmp_path / "case.labrys")
-    return tmp_path / "case.labrys"
+def case(own_demo: Path) -> Path:
+    return own_demo / "case.labrys"
 
 
 @pytest.fixture
