@@ -24,7 +24,6 @@ _CRI: Final = re.compile(
     rb"([FP])(?::\S{0,100})? ?(.*)",
     re.DOTALL,
 )
-_DOCKER: Final = frozenset(("log", "stream", "time"))
 _POD: Final = re.compile(
     r"(?:.*/)?(?:(?P<pod>[a-z0-9.-]{1,253})_(?P<namespace>[a-z0-9-]{1,63})_"
     r"(?P<container>[a-z0-9-]{1,253})-(?P<id>[0-9a-f]{64})\.log"
