@@ -86,10 +86,11 @@ _USERS: Final = tuple(
         r"\b(?:user ?name|user|log[io]n|account(?:id)?|acct|set_id|sasl_username|principalname)"
         r"[\"']?\s?[=:]\s?[\"'<\[(]{0,2}([^\s\"'<>\[\]();,]{1,100})",
         r"\b(?:user(?:name)?|account|log[io]n|password for|details for)(?: for)? \[?[\"'\[<(]{1,2}([^\"'\]>)]{1,100})[\"'\]>)]",
+        r"\buser ([\w.@\\+-]{1,100})[:\s]",
         r"\bfor (?:invalid |unknown |illegal )?(?:user |account )?[\"'\[<(]{0,2}([^\s\"'<>\[\]();,:]{1,100})",
+        r"\buser ([\w.@\\+-]{1,100})",
         r"\bby user [\"'\[<(]{0,2}([^\s\"'<>\[\]();,:]{1,100})",
         r"\b(?:pam|ldap|sql|passwd-file)\(([^,()\s]{1,100}),",
-        r"\buser ([\w.@\\+-]{1,100})",
     )
 )
 _NO_NAMES: Final = frozenset(
@@ -140,6 +141,10 @@ def _user(line: str) -> str | None:
     for form in _USERS:
         for found in form.finditer(line):
             name = found[1].rstrip(".:,")
-            if name and name.lower() not in _NO_NAMES and not _ANY.fullmatch(name):
+            if (
+                name[:1] not in ("", "/")
+                and name.lower() not in _NO_NAMES
+                and not _ANY.fullmatch(name)
+            ):
                 return name
     return None

@@ -57,6 +57,12 @@ from labrys.evidence.logons import told
         ("[Warn] Auth: Auth-Failure ip 192.0.2.9 username 'ben'", "failure", "192.0.2.9", "ben"),
         ("(ben@192.0.2.9) [INFO] ben is now logged in", "success", "192.0.2.9", None),
         (
+            '[auth_basic:error] [client 192.0.2.9:5] AH1: user ben: authentication failure for "/a": x',
+            "failure",
+            "192.0.2.9",
+            "ben",
+        ),
+        (
             "Successful login for user 'admin' from: 192.0.2.9 (Local Database)",
             "success",
             "192.0.2.9",
