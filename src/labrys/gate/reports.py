@@ -18,6 +18,8 @@ import msgspec
 
 from labrys.evidence.mail.mime import Message, Part, headers_of, parse
 from labrys.evidence.mail.transfer import Decoder
+from labrys.evidence.records import Source
+from labrys.evidence.registry import formats
 from labrys.gate.store import Decision, Label, Report
 from labrys.guard.training.copies import COPIES, fair
 from labrys.ocsf.schema import Severity
@@ -30,6 +32,11 @@ _HAM: Final = frozenset(("not-spam",))
 _ENOUGH: Final = 20
 """From so many reports on, none may come for the greater part from one person."""
 _SHARE: Final = 0.34
+_SHOWN: Final = 4_000
+_COLUMNS: Final = {
+    "from": "from_address", "name": "from_name", "to": "to", "date": "date", "subject": "subject",
+    "text": "text_visible",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,11 @@ class Checked:
     report: Report
     doubt: str = ""
     decided: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has still to say what it is."""
+        return bool(self.doubt) and not self.decided
 
 
 def checked(
@@ -144,3 +156,15 @@ def export(folder: Path, kept: Path, found: Iterable[Checked]) -> tuple[int, int
             target.write_bytes(source.read_bytes())
             counts[each.report.label] += 1
     return counts["spam"], counts["ham"]
+
+
+def content_of(path: Path) -> dict[str, str]:
+    """What a kept message says: some of its header, and the beginning of its text."""
+    content = path.read_bytes()[:_LARGEST]
+    mail = next(one for one in formats() if one.id == "mail")
+    source = Source(path, path.name, hashlib.sha256(content).hexdigest(), len(content))
+    for shape, batch in mail.read(source):
+        if shape == "mail.message" and batch.num_rows:
+            row = batch.slice(0, 1).to_pylist()[0]
+            return {name: str(row.get(column) or "")[:_SHOWN] for name, column in _COLUMNS.items()}
+    return dict.fromkeys(_COLUMNS, "")
