@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from labrys.evidence import logons, timestamps, unix_message
+from labrys.evidence import program_message, timestamps, unix_message
 from labrys.evidence.appliance import message as appliance
 from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.join import Event, Joiner, whole_events
-from labrys.evidence.dns_server import line as dns
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.syslog.header import Header, parse
 from labrys.evidence.syslog.plain import plain
@@ -25,7 +24,6 @@ _AUDIT_PROGRAMS: Final = frozenset(
 _WEB_PROGRAMS: Final = frozenset(
     ["nginx", "httpd", "apache", "apache2", "lighttpd", "h2o", "haproxy", "squid", "(squid-1)"]
 )
-_DNS_PROGRAMS: Final = frozenset(["named", "dnsmasq", "unbound", "pihole-FTL"])
 _UPTIME: Final = re.compile(r"\[\s{0,8}\d{1,12}\.\d{1,9}\] ", re.ASCII)
 _AUDIT_TYPED: Final = re.compile(r"([A-Z][A-Z_0-9]{2,30}) (?=[\w-]{1,30}=)", re.ASCII)
 _REPEATED: Final = re.compile(r"(?:--- )?last message repeated (\d{1,9}) times?(?: ---)?")
@@ -92,13 +90,6 @@ def read(source: Source) -> Iterator[Shaped]:
     yield from reader.records.drain()
 
 
-def _of_any(program: str | None, message: str) -> tuple[str, Fields]:
-    """What is known of the message of a program that has no shape of its own."""
-    if program in _DNS_PROGRAMS and (query := dns.unix(message)):
-        return "dns.query", query
-    return unix_message.OTHER, logons.told(message) or {}
-
-
 class _Reader:
     """What reading one file remembers from line to line."""
 
@@ -130,9 +121,7 @@ class _Reader:
             return
         if self._appliance(header, time, offset, len(raw)):
             return
-        shape, fields = unix_message.parse(header.program, message)
-        if shape == unix_message.OTHER and not fields:
-            shape, fields = _of_any(header.program, message)
+        shape, fields = program_message.parse(header.program, message)
         asked = header.program in _WEB_PROGRAMS
         if asked and (request := web.parse(message) or proxy.parse(message)):
             shape, fields = "web.access", {**request[0], "request_time": request[0]["timestamp"]}
