@@ -42,7 +42,7 @@ _FIT_OFFICES: Final = tuple(range(1, 8))
 _FIT_KINDS: Final = ("desk", "web server", "domain", "evtx")
 _OFFICES: Final = tuple(range(8, 15))
 _KINDS: Final = ("ssh", "cloud", "mailbox")
-_SEEDS: Final = 8
+_SEEDS: Final = 5
 _RECORDED: Final = {"evtx": evtx.ATTACK_EVTX, "mordor": mordor.MORDOR, "stratus": cloud.STRATUS}
 _MAY_TRAIN: Final = "evtx_to_mitre/"
 """Of the event logs of attacks those under CC0; the others are for judging."""

@@ -83,13 +83,15 @@ _USERS: Final = tuple(
     for form in (
         r"\buser \[[^\]]{0,60}\]\\\[([^\]]{1,100})\]",
         r"\[([\w.@\\+-]{1,60})\] (?:fail|ok) login",
-        r"\b(?:user ?name|user|log[io]n|account(?:id)?|acct|set_id|sasl_username|principalname)"
+        r"\b(?:user ?name|user|account(?:id)?|acct|set_id|sasl_username|principalname)"
         r"[\"']?\s?[=:]\s?[\"'<\[(]{0,2}([^\s\"'<>\[\]();,]{1,100})",
+        r"\blog[io]n[=:](?: (?=[\"'<\[(]))?[\"'<\[(]{0,2}([^\s\"'<>\[\]();,]{1,100})",
         r"\b(?:user(?:name)?|account|log[io]n|password for|details for)(?: for)? \[?[\"'\[<(]{1,2}([^\"'\]>)]{1,100})[\"'\]>)]",
+        r"\buser ([\w.@\\+-]{1,100})[:\s]",
         r"\bfor (?:invalid |unknown |illegal )?(?:user |account )?[\"'\[<(]{0,2}([^\s\"'<>\[\]();,:]{1,100})",
+        r"\buser ([\w.@\\+-]{1,100})",
         r"\bby user [\"'\[<(]{0,2}([^\s\"'<>\[\]();,:]{1,100})",
         r"\b(?:pam|ldap|sql|passwd-file)\(([^,()\s]{1,100}),",
-        r"\buser ([\w.@\\+-]{1,100})",
     )
 )
 _NO_NAMES: Final = frozenset(
@@ -97,7 +99,7 @@ _NO_NAMES: Final = frozenset(
     for line in (
         "a an the not was is has from found unknown failed with null undefined password name login",
         "logon user db and or in to attempt attempts authentication on by at -- ? none false true",
-        "invalid incorrect wrong bad failure success client message error access here",
+        "invalid incorrect wrong bad failure success client message error access here does did attempted this that it be",
     )
     for word in line.split()
 )
@@ -140,6 +142,10 @@ def _user(line: str) -> str | None:
     for form in _USERS:
         for found in form.finditer(line):
             name = found[1].rstrip(".:,")
-            if name and name.lower() not in _NO_NAMES and not _ANY.fullmatch(name):
+            if (
+                name[:1] not in ("", "/")
+                and name.lower() not in _NO_NAMES
+                and not _ANY.fullmatch(name)
+            ):
                 return name
     return None

@@ -28,6 +28,12 @@ from labrys.evidence.logons import told
             "192.0.2.9",
             "ben",
         ),
+        (
+            "imap-login: Disconnected (auth failed, 1 attempts): user=<ben>, rip=192.0.2.9, lip=192.0.2.1",
+            "failure",
+            "192.0.2.9",
+            "ben",
+        ),
         ("auth-worker(7): pam(ben,192.0.2.9): unknown user", "failure", "192.0.2.9", "ben"),
         (
             "plain authenticator failed for (a.example) [192.0.2.9]:5: 535 Incorrect data (set_id=ben)",
@@ -56,6 +62,12 @@ from labrys.evidence.logons import told
         ),
         ("[Warn] Auth: Auth-Failure ip 192.0.2.9 username 'ben'", "failure", "192.0.2.9", "ben"),
         ("(ben@192.0.2.9) [INFO] ben is now logged in", "success", "192.0.2.9", None),
+        (
+            '[auth_basic:error] [client 192.0.2.9:5] AH1: user ben: authentication failure for "/a": x',
+            "failure",
+            "192.0.2.9",
+            "ben",
+        ),
         (
             "Successful login for user 'admin' from: 192.0.2.9 (Local Database)",
             "success",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from labrys.evidence import logons, timestamps, unix_message
+from labrys.evidence import program_message, timestamps, unix_message
 from labrys.evidence.appliance import message as appliance
 from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.join import Event, Joiner, whole_events
@@ -16,11 +16,14 @@ from labrys.evidence.syslog.plain import plain
 from labrys.evidence.syslog.years import Years, find_years
 from labrys.evidence.text_lines import decode, lines
 from labrys.evidence.web_access import common as web
+from labrys.evidence.web_access import proxy
 
 _AUDIT_PROGRAMS: Final = frozenset(
     ["audispd", "audisp-syslog", "audit", "auditd", "kernel", "sedispatch"]
 )
-_WEB_PROGRAMS: Final = frozenset(["nginx", "httpd", "apache", "apache2", "lighttpd", "h2o"])
+_WEB_PROGRAMS: Final = frozenset(
+    ["nginx", "httpd", "apache", "apache2", "lighttpd", "h2o", "haproxy", "squid", "(squid-1)"]
+)
 _UPTIME: Final = re.compile(r"\[\s{0,8}\d{1,12}\.\d{1,9}\] ", re.ASCII)
 _AUDIT_TYPED: Final = re.compile(r"([A-Z][A-Z_0-9]{2,30}) (?=[\w-]{1,30}=)", re.ASCII)
 _REPEATED: Final = re.compile(r"(?:--- )?last message repeated (\d{1,9}) times?(?: ---)?")
@@ -118,10 +121,9 @@ class _Reader:
             return
         if self._appliance(header, time, offset, len(raw)):
             return
-        shape, fields = unix_message.parse(header.program, message)
-        if shape == unix_message.OTHER and not fields:
-            fields = logons.told(message) or {}
-        if header.program in _WEB_PROGRAMS and (request := web.parse(message)):
+        shape, fields = program_message.parse(header.program, message)
+        asked = header.program in _WEB_PROGRAMS
+        if asked and (request := web.parse(message) or proxy.parse(message)):
             shape, fields = "web.access", {**request[0], "request_time": request[0]["timestamp"]}
             del fields["timestamp"]
             time = request[1] if request[1] is not None else time
