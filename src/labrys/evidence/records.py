@@ -12,9 +12,7 @@ from typing import Any, BinaryIO, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labrys.evidence.values import MULTI, cell, column, flatten, has_separator, json_text
-
-__all__ = ["MULTI", "flatten"]  # for readers written before they had a module of their own
+from labrys.evidence.values import cell, column, has_separator, json_text
 
 LEADING: Final = pa.schema(
     [
