@@ -6,6 +6,7 @@ import typer
 
 import labrys
 from labrys.cli import exceptions, guard, judge, mail, respond, rules
+from labrys.cli.bots import command as bots
 from labrys.cli.demo import command as demo
 from labrys.cli.doctor import command as doctor
 from labrys.cli.duel import command as duel
@@ -46,6 +47,7 @@ app.command("scan")(scan)
 app.command("watch")(watch)
 app.command("hunt")(hunt)
 app.command("incidents")(incidents)
+app.command("bots")(bots)
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(guard.app, name="guard")
 app.add_typer(judge.app, name="judge")

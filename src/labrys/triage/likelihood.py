@@ -1,8 +1,8 @@
 """How likely an incident is an attack, read off its score and how many incidents the case has.
 
 A logistic (Platt, "Probabilistic outputs for support vector machines", 1999), fitted to labelled cases
-by `bench/likelihood.py`. It knows ordinary weeks that we made up, in half of which nothing else happened,
-and attacks in them; elsewhere it is a judgement that was right there.
+by `bench/likelihood.py`: attacks, made up and recorded, in ordinary weeks that we made up. README.md
+says on what it was judged, and that it says too little rather than too much.
 """
 
 import math

@@ -23,18 +23,37 @@ def features(events: Any) -> Any:
     `received`, `sources`, `inside` (1: the source, or the destination, is private), `first`, `last`,
     `port`, `proto`.
     """
-    import ibis
-
     rows = flows(events)
     rows = rows.filter(rows.src != rows.dst, ~nobody(rows.dst))
     rows = rows.mutate(minute=(rows._time // MINUTE_MS).cast("int64"))
-    one = rows.mutate(kind=ibis.literal("from"), party=rows.src)
-    all_ = rows.mutate(kind=ibis.literal("to"), party=ibis.literal(""))
+    rows = _crowded(rows, "dst")
+    one, all_ = _both(_crowded(rows, "dst", "minute"))
     made = _full(one).union(_full(all_))
     some = (made.kind == "from") | (made.sources >= SOURCES)
     place = (made.kind == "from").ifelse(made.party, made.dst)
     made = made.filter(some).mutate(inside=flag(private(place)))
+    one, all_ = _both(rows)
     return with_samples(made, one.union(all_), KEYS)
+
+
+def _both(rows: Any) -> tuple[Any, Any]:
+    """Flows as those of one source, and as those of all."""
+    import ibis
+
+    one = rows.mutate(kind=ibis.literal("from"), party=rows.src)
+    return one, rows.mutate(kind=ibis.literal("to"), party=ibis.literal(""))
+
+
+def _crowded(rows: Any, *keys: str) -> Any:
+    """Flows to where as much goes as the least flood has: it spares counting what cannot be one."""
+    import ibis
+
+    sent = ibis.greatest(ibis.coalesce(rows.out_packets, 0), 0)
+    # As real numbers: evidence may say more packets than whole ones can add up to.
+    made = rows.group_by(*keys).aggregate(flows=rows.count(), sent=sent.cast("float64").sum())
+    return rows.semi_join(
+        made.filter((made.flows >= FLOWS) | (made.sent >= PACKETS)).select(*keys), list(keys)
+    )
 
 
 def _full(rows: Any) -> Any:

@@ -1,6 +1,22 @@
-import pytest
+from functools import cache
 
-from labrys.detect.network.testing import ME, MINUTE, THERE, Event, find, flow, refused, told
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labrys.detect.ddos import features
+from labrys.detect.network.testing import (
+    ME,
+    MINUTE,
+    THERE,
+    Event,
+    answer,
+    asked,
+    find,
+    flow,
+    refused,
+    told,
+)
 from labrys.ocsf.schema import Severity
 
 LOW, MEDIUM, HIGH = (int(level) for level in (Severity.LOW, Severity.MEDIUM, Severity.HIGH))
@@ -46,3 +62,38 @@ def test_who_is_flooded_is_a_target_and_accused_of_nothing() -> None:
 )
 def test_busy_is_no_flood(events: list[Event]) -> None:
     assert told("ddos", events) == []
+
+
+some_flows = st.lists(
+    st.builds(
+        lambda when, src, dst, port, failed, sent: (refused if failed else flow)(
+            when, dst, port, src, traffic_packets_out=sent
+        ),
+        st.integers(0, 3 * MINUTE),
+        st.sampled_from([ME, "10.0.0.6", "10.0.0.7"]),
+        st.sampled_from([THERE, "198.51.100.9", "10.0.0.9", "10.0.0.10"]),
+        st.integers(80, 84),
+        st.booleans(),
+        st.sampled_from([None, -5, 1, 90, 10**15]),
+    ),
+    max_size=40,
+)
+
+
+@cache
+def queries() -> tuple[str, str]:
+    """With what is left out beforehand and without, limits low enough for a few flows."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("FLOWS", 3), ("PACKETS", 100), ("SOURCES", 2)):
+            patch.setattr(features, name, value)
+        quick = asked(features.features, "network_activity")
+        patch.setattr(features, "_crowded", lambda rows, *_: rows)
+        return quick, asked(features.features, "network_activity")
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_flows)
+def test_what_is_left_out_beforehand_changes_nothing(events: list[Event]) -> None:
+    quick, plain = queries()
+    assert quick != plain
+    assert answer(quick, "network_activity", events) == answer(plain, "network_activity", events)

@@ -1,6 +1,6 @@
 """Runs network detectors over made-up events, for their tests: rows of a view, in DuckDB."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -73,6 +73,18 @@ def table(view: str, events: Sequence[Event]) -> pa.Table:
     return pa.Table.from_pylist(
         rows, schema=pa.schema([(name, _ARROW[kind]) for name, kind in types.items()])
     )
+
+
+def answer(sql: str, view: str, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What a query of a view gives for events, in an order of its own."""
+    with duckdb.connect(config={"threads": 1}) as database:
+        database.register(view, table(view, events))
+        return sorted(database.sql(sql).to_arrow_table().to_pylist(), key=repr)
+
+
+def asked(made: Callable[[Any], Any], view: str) -> str:
+    """An expression over a view as DuckDB's SQL."""
+    return compiled(made(ibis.table(schema(view), name=view)))
 
 
 def detector(name: str) -> WindowDetector:

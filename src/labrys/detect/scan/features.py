@@ -34,7 +34,7 @@ def features(events: Any) -> Any:
     # Of ICMP only the ping asks (type 8, 128); Zeek has type and code where others have ports.
     notice = rows.proto.startswith("icmp") & ~(rows.sport.isin((0, 8, 128)) & (rows.port == 0))
     rows = rows.filter(~echo, ~notice, rows.src != rows.dst, ~nobody(rows.dst))
-    rows = rows.mutate(day=(rows._time // DAY_MS).cast("int64"))
+    rows = _failing(rows.mutate(day=(rows._time // DAY_MS).cast("int64")))
     daily = rows.group_by(*_PAIR, "day").aggregate(
         tries=rows.count(),
         answered=whole((1 - rows.failed).sum()),
@@ -58,6 +58,20 @@ def features(events: Any) -> Any:
 
 
 _PAIR: Final = ("src", "dst", "port", "proto")
+
+
+def _failing(rows: Any) -> Any:
+    """The flows of sources that failed in as many places as the least scan is silent in.
+
+    It spares counting the rest: whoever has hardly a failed flow scans nothing.
+    """
+    failed = rows.filter(rows.failed == 1).select(*_PAIR).distinct()
+    wide = failed.group_by("src", "port", "proto").aggregate(places=failed.count())
+    deep = failed.group_by("src", "dst").aggregate(places=failed.count())
+    some = wide.filter(wide.places * 2 >= LEAST_WIDE).select("src")
+    return rows.semi_join(
+        some.union(deep.filter(deep.places * 2 >= LEAST_DEEP).select("src")), "src"
+    )
 
 
 def _wide(pairs: Any, kind: str) -> Any:

@@ -1,8 +1,24 @@
 import random
+from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from labrys.detect.network.testing import DAY, HOUR, ME, THERE, Event, find, flow, refused, told
+from labrys.detect.network.testing import (
+    DAY,
+    HOUR,
+    ME,
+    THERE,
+    Event,
+    answer,
+    asked,
+    find,
+    flow,
+    refused,
+    told,
+)
+from labrys.detect.scan import features
 from labrys.ocsf.schema import Severity
 
 INFO, LOW, MEDIUM, HIGH = (int(level) for level in list(Severity)[:4])
@@ -88,3 +104,38 @@ def test_adding_traffic_does_not_hide_a_scan() -> None:
     scans = [refused(n * 100, f"10.1.0.{n}", 445) for n in range(100)]
     noise = [flow(n * DAY / 5000, f"198.51.{n % 90}.{n % 200}", 443) for n in range(3000)]
     assert ("scan.wide", MEDIUM) in told("scan", scans + noise)
+
+
+some_flows = st.lists(
+    st.builds(
+        lambda when, src, dst, port, failed, sent: (refused if failed else flow)(
+            when, dst, port, src, traffic_packets_out=sent
+        ),
+        st.integers(0, 3 * DAY),
+        st.sampled_from([ME, "10.0.0.6", "10.0.0.7"]),
+        st.sampled_from([THERE, "198.51.100.9", "10.0.0.9", "10.0.0.10"]),
+        st.integers(80, 84),
+        st.booleans(),
+        st.sampled_from([None, -5, 1, 90, 10**15]),
+    ),
+    max_size=40,
+)
+
+
+@cache
+def queries() -> tuple[str, str]:
+    """With what is left out beforehand and without, limits low enough for a few flows."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("LEAST_WIDE", 4), ("LEAST_DEEP", 3)):
+            patch.setattr(features, name, value)
+        quick = asked(features.features, "network_activity")
+        patch.setattr(features, "_failing", lambda rows, *_: rows)
+        return quick, asked(features.features, "network_activity")
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_flows)
+def test_what_is_left_out_beforehand_changes_nothing(events: list[Event]) -> None:
+    quick, plain = queries()
+    assert quick != plain
+    assert answer(quick, "network_activity", events) == answer(plain, "network_activity", events)
