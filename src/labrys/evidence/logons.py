@@ -6,6 +6,7 @@ address is left alone, and so is one that says why nobody could be asked (a time
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from labrys.evidence.unix_message.address import as_ip
@@ -94,6 +95,22 @@ _USERS: Final = tuple(
         r"\b(?:pam|ldap|sql|passwd-file)\(([^,()\s]{1,100}),",
     )
 )
+_SAID: Final = frozenset(["msg", "message", "log", "text", "event", "short"])
+_ADDRESSES: Final = frozenset(
+    [
+        "remoteaddr",
+        "remoteip",
+        "remote",
+        "clientip",
+        "ip",
+        "srcip",
+        "sourceip",
+        "ipaddress",
+        "client",
+    ]
+)
+_NAMED: Final = frozenset(["user", "username", "login", "principalname", "account", "email"])
+_ALERT: Final = frozenset(["rule", "ruleid", "alert", "signature", "ruletitle", "alertname"])
 _NO_NAMES: Final = frozenset(
     word
     for line in (
@@ -128,6 +145,30 @@ def told(line: str) -> dict[str, Any] | None:
     if user := _user(line):
         fields["user"] = user
     return fields
+
+
+def of_record(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same of a record with names: its message, and the address and the user beside it.
+
+    None for alerts of other products, which speak of many log-ons at once.
+    """
+    said, address, user = "", None, None
+    for name, value in fields.items():
+        *outer, last = name.lower().replace("_", "").split(".")
+        if last in _ALERT or not _ALERT.isdisjoint(outer):
+            return None
+        if not isinstance(value, str):
+            continue
+        if last in _SAID and len(value) > len(said):
+            said = value[:_LONGEST]
+        elif address is None and last in _ADDRESSES:
+            found = _ANY.match(value)
+            address = as_ip(found[1] if found else value)
+        elif user is None and last in _NAMED and value not in ("-", "--", ""):
+            user = value[:200]
+    if not said or (found_in := told(f"{said} from {address}" if address else said)) is None:
+        return None
+    return found_in | ({"src_ip": address} if address else {}) | ({"user": user} if user else {})
 
 
 def _address(line: str) -> str | None:

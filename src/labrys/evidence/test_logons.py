@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labrys.evidence.logons import told
+from labrys.evidence.logons import of_record, told
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,24 @@ def test_no_line_takes_long(parts: list[str]) -> None:
     begun = time.process_time()
     told("".join(parts) * 20)
     assert time.process_time() - begun < 0.5
+
+
+def test_a_record_says_it_in_several_places() -> None:
+    record = {
+        "msg": "Authentication failed",
+        "attr.principalName": "ben",
+        "attr.remote": "192.0.2.9:5",
+    }
+    assert of_record(record) == {
+        "event_kind": "logon",
+        "event_outcome": "failure",
+        "src_ip": "192.0.2.9",
+        "user": "ben",
+    }
+    record = {"message": "Login failed: ben", "remoteAddr": "2001:db8::9", "user": "--"}
+    found = of_record(record)
+    assert found is not None
+    assert found["src_ip"] == "2001:db8::9"
+    assert of_record({**record, "rule.id": "5"}) is None
+    assert of_record({"message": "Login failed: ben"}) is None
+    assert of_record({"a": 1}) is None

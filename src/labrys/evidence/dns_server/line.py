@@ -15,9 +15,11 @@ _WINDOWS: Final = re.compile(
 )
 _LABEL: Final = re.compile(r"\((\d{1,2})\)([^()]{0,63})")
 _BIND: Final = re.compile(
-    r"(?:queries: )?(?:info: )?client (?:@0x[0-9a-f]{1,16} )?(?P<client>[0-9A-Fa-f.:]{2,45})#(?P<port>\d{1,5})"
-    r"(?: \([^)\s]{1,300}\))?: (?:view \S{1,100}: )?query(?: \(cache\) '(?P<refused>[^'/]{1,300})/(?P<refused_type>[A-Z0-9]+)/IN' denied"
-    r"|: (?P<query>\S{1,300}) (?P<class>[A-Z]{2,5}) (?P<query_type>[A-Z0-9]{1,10})(?: (?P<letters>\S{1,20}))?(?: \((?P<server>[^)]{2,45})\))?)",
+    r"(?:[a-z-]{3,20}: )?(?:[a-z]{4,8}: )?client (?:@0x[0-9a-f]{1,16} )?(?P<client>[0-9A-Fa-f.:]{2,45})#(?P<port>\d{1,5})"
+    r"(?: \([^)\s]{1,300}\))?: (?:view \S{1,100}: )?"
+    r"(?:(?:query|zone transfer)(?: \(cache\))? '(?P<refused>[^'/]{1,300})/(?P<refused_type>[A-Z0-9]+)/IN' denied"
+    r"|query: (?P<query>\S{1,300}) (?P<class>[A-Z]{2,5}) (?P<query_type>[A-Z0-9]{1,10})"
+    r"(?: (?P<letters>\S{1,20}))?(?: \((?P<server>[^)]{2,45})\))?)",
     re.ASCII,
 )
 _DNSMASQ: Final = re.compile(

@@ -40,7 +40,7 @@ def test_what_the_samples_say() -> None:
     )
     assert (answered["event"], answered["rcode"]) == ("response", "NOERROR")
     assert asked["_time"] == 1_772_600_767_000
-    asked, refused, other, last = rows(HERE / "samples" / "bind.log")
+    asked, refused, other, last, transfer = rows(HERE / "samples" / "bind.log")
     assert (asked["query"], asked["query_type"], asked["client"]) == (
         "www.example.com",
         "A",
@@ -49,6 +49,7 @@ def test_what_the_samples_say() -> None:
     assert (refused["query"], refused["rcode"]) == ("x.example", "REFUSED")
     assert other["shape"] == "text.line"
     assert last["client"] == "2001:db8::7"
+    assert (transfer["query_type"], transfer["rcode"]) == ("AXFR", "REFUSED")
 
 
 def test_servers_that_log_to_syslog() -> None:

@@ -17,6 +17,9 @@ from labrys.evidence.web_access.w3c import Layout
 
 _FIELDS: Final = re.compile(r"#Fields:\s*(.+)", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"#(Software|Log-type):\s*(.+)", re.IGNORECASE)
+_DHCP: Final = re.compile(
+    rb"^ID,Date,Time,Description,IP Address,Host Name,MAC Address,", re.MULTILINE
+)
 _FIREWALL: Final = frozenset(["action", "protocol", "src-ip", "dst-ip"])
 _MOST: Final = 300
 _LOOKED: Final = 40
@@ -24,6 +27,8 @@ _LOOKED: Final = 40
 
 def sniff(head: bytes, name: str) -> float:
     """Sure when its first lines name fields, and none of a web server's."""
+    if _DHCP.search(head[:8192]):
+        return 0.95
     if b"#Fields:" not in head and b"#fields:" not in head:
         return 0.0
     layout = Layout()
@@ -48,7 +53,11 @@ def read(source: Source) -> Iterator[Shaped]:
             if not line.strip() or table.takes(line):
                 continue
             fields = None if cut else table.row(line)
-            if fields is None:
+            if not table.named:  # a legend, or Exchange's first line, which names the columns, too
+                records.add(
+                    "text.line", {"line": line}, time=None, offset=offset, size=len(raw) * 2
+                )
+            elif fields is None:
                 records.unparsed(offset, "not as many values as fields", raw)
             else:
                 shape, host = table.shape(fields)
@@ -67,6 +76,11 @@ class _Table:
         self._commas = False
         self._about: dict[str, str] = {}
 
+    @property
+    def named(self) -> bool:
+        """Whether the names of the columns are known."""
+        return bool(self._names)
+
     def takes(self, line: str) -> bool:
         """Take in a line that is no record."""
         if line.startswith("#"):
@@ -77,10 +91,10 @@ class _Table:
             elif said := _ABOUT.match(line):
                 self._about[said[1].lower()] = said[2].strip()
             return True
-        # Exchange writes the names of the columns once more, before all else.
-        return (
-            not self._names and line.count(",") > 3 and line.split(",", 1)[0].lower() == "datetime"
-        )
+        if line.startswith("ID,Date,Time,"):  # of a DHCP server, below a legend
+            self._names, self._commas = [part.strip() for part in line.split(",")[:_MOST]], True
+            return True
+        return False
 
     def row(self, line: str) -> dict[str, Any] | None:
         """The values of a line by name; None when there are not as many."""
@@ -101,6 +115,8 @@ class _Table:
 
     def shape(self, fields: dict[str, Any]) -> tuple[str, str | None]:
         """What kind of record it is, and of which host."""
+        if self._names[:2] == ["ID", "Date"]:
+            return "windows.dhcp_log", None
         if set(self._names) >= _FIREWALL:
             done = "blocked" if fields.get("action") == "DROP" else "allowed"
             fields["event_outcome"] = done
@@ -114,7 +130,7 @@ class _Table:
 
 
 def _time(fields: dict[str, Any]) -> int | None:
-    day, clock = fields.get("date"), fields.get("time")
+    day, clock = fields.get("date") or fields.get("Date"), fields.get("time") or fields.get("Time")
     if day and clock:
         return timestamps.parse(f"{day} {clock}")
     return timestamps.of_record(fields)

@@ -39,6 +39,9 @@ def test_what_the_samples_say() -> None:
     assert (refused["src_ip"], refused["user"]) == ("203.0.113.9", "anna")
     assert (refused["event_kind"], refused["event_outcome"]) == ("logon", "failure")
     assert found["exchange.message_tracking"]["message-subject"] == "Invoice, paid"
+    lease = found["windows.dhcp_log"]
+    assert (lease["IP Address"], lease["Host Name"]) == ("10.1.0.7", "pc-7.corp.example")
+    assert lease["_time"] == 1_772_600_767_000
     assert found["exchange.httpproxy"]["_host"] == "MX1"
     assert found["unparsed"]["raw"] == "one,two"
 

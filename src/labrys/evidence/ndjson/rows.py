@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
+from labrys.evidence import logons
 from labrys.evidence.json_stream import BadRecord, objects
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.timestamps import of_record
@@ -52,6 +53,8 @@ def records_of(
                 parts = [record] if unfold is None else unfold(record)
                 for part in parts:
                     fields = flat(part)
+                    for name, value in (logons.of_record(fields) or {}).items():
+                        fields.setdefault(name, value)
                     time = of_record(fields, near=source.modified)
                     records.add(RECORD, fields, time=time, offset=offset, size=size // len(parts))
             if records.full:

@@ -9,6 +9,7 @@ from labrys.evidence import cloud_table, timestamps
 from labrys.evidence.json_stream import BadRecord
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.windows_json import dialects
+from labrys.evidence.windows_table import message
 
 _LOOK_AT: Final = 5
 
@@ -46,4 +47,5 @@ def _add(records: Records, offset: int, row: dict[str, Any]) -> None:
         records.add("csv.record", row, time=timestamps.of_record(row), offset=offset, size=size)
         return
     shape, fields, time, host = event
+    message.complete(fields)
     records.add(shape, fields, time=time, offset=offset, host=host, size=size)

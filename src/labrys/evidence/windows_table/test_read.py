@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from labrys.evidence import testing
 from labrys.evidence.registry import choose
 from labrys.evidence.testing import Row, check_golden
+from labrys.evidence.windows_table.message import fields
 from labrys.evidence.windows_table.read import read, sniff
 
 HERE = Path(__file__).parent
@@ -42,6 +43,19 @@ def test_a_row_is_the_event_it_was() -> None:
     assert (started["shape"], started["Image"]) == ("windows.sysmon.1", "C:\\x.exe")
     assert (broken["shape"], broken["Data"]) == ("windows.system.7036", "{broken")
     assert [row["shape"] for row in rest] == ["unparsed"]
+
+
+def test_what_only_the_message_says_becomes_fields() -> None:
+    (failed,) = rows(HERE / "samples" / "get_winevent.csv")
+    assert failed["shape"] == "windows.security.4625"
+    assert (failed["TargetUserName"], failed["TargetDomainName"]) == ("anna", "CORP")
+    assert (failed["IpAddress"], failed["SubjectUserSid"]) == ("203.0.113.9", "S-1-0-0")
+    assert "Data" not in failed
+    said = fields(
+        "Process Create:\nUtcTime: x\nImage: C:\\x.exe\nCommandLine: x -a: b", "a-Sysmon/b"
+    )
+    assert said["CommandLine"] == "x -a: b"
+    assert said["Image"] == "C:\\x.exe"
 
 
 def test_other_tables_are_left_to_others() -> None:

@@ -1,0 +1,1 @@
+"""What web servers log when something is wrong."""
