@@ -152,12 +152,13 @@ def _of_udp(head: Headers, packet: Ints) -> Ints:
     stun = (next_word == 0x2112A442) & (word >> 30 == 0)
     ssdp = _any(ports, 1900)
     kerberos = _any(ports, 88, 464) & np.isin(word >> 24, _ASN1)
+    ldap = _any(ports, 389) & (word >> 24 == 0x30)
     snmp = _any(ports, 161, 162) & (word >> 24 == 0x30)
     sip = _any(ports, 5060)
     tftp = _any(ports, 69)
     conditions = [
         quic, names & _any(ports, 53), names & _any(ports, 5353), names & _any(ports, 5355),
-        names & _any(ports, 137), dhcp, ntp, stun, ssdp, kerberos, snmp, sip, tftp,
+        names & _any(ports, 137), dhcp, ntp, stun, ssdp, kerberos, snmp, sip, tftp, ldap,
     ]  # fmt: skip
     kinds = [
         "quic",
@@ -173,6 +174,7 @@ def _of_udp(head: Headers, packet: Ints) -> Ints:
         "snmp",
         "sip",
         "tftp",
+        "ldap",
     ]
     conditions = [condition & (length >= 4) for condition in conditions]
     return np.select(conditions, [_CODE[kind] for kind in kinds], 0)

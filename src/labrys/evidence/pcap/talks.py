@@ -80,6 +80,7 @@ _DATAGRAMS: Final[dict[int, Datagram]] = {
     services.NBNS: dns.netbios,
     services.DHCP: dhcp.datagram,
     services.KRB: kerberos.datagram,
+    services.LDAP: ldap.datagram,
     services.QUIC: quic.datagram,
 }
 _PACKETS: Final[dict[int, Datagram]] = {
