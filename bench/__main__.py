@@ -40,6 +40,7 @@ OWN: Final = {
     "duel": "bench.duel",
     "evasion": "bench.evasion.main",
     "injection": "bench.injection",
+    "likelihood": "bench.likelihood",
     "mail": "bench.mail",
     "mail_relation": "bench.mail_relation",
     "names": "bench.names.main",

@@ -282,12 +282,15 @@ def test_unreadable_evidence_makes_the_result_inconclusive(tmp_path: Path) -> No
         (("scan", ".", "--format", "pdf"), "is not one of"),
         (("scan", ".", "--jobs", "-1"), "--jobs"),
         (("scan", ".", "--rules", "nowhere"), "nowhere"),
+        (("scan", ".", "--rules", "."), "no rules in it"),
         (("scan", ".", "--lists", "nowhere"), "nowhere"),
+        (("scan", ".", "--out", "no/where"), "there is no folder no"),
         (("scan", ".", "--engine", "oracle"), "oracle"),
         (("hunt",), "--explain-schema"),
         (("hunt", "SELECT 1", "--format", "parquet"), "--out"),
         (("hunt", "SELECT 1"), "no case here"),
         (("hunt", "SELECT 1", "--lake", "nowhere"), "nowhere"),
+        (("respond", "list", "--lake", "nowhere"), "nowhere"),
         (("incidents",), "no case here"),
         (("rules", "check", "nowhere"), "nowhere"),
         (("frobnicate",), "No such command"),
@@ -302,6 +305,21 @@ def test_bad_usage_is_2_and_says_what_is_wrong(
     assert said in ran.err
     assert "Traceback" not in ran.err
     assert "bug" not in ran.err
+
+
+def test_a_case_is_not_evidence(case: Path, tmp_path: Path) -> None:
+    for command in ("scan", "watch"):
+        ran = here(command, case, cwd=tmp_path)
+        assert (ran.code, ran.out) == (2, b"")
+        assert f"labrys incidents --lake {case}" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_evidence_is_not_a_clean_result(tmp_path: Path) -> None:
+    ran = here("scan", tmp_path, "-q", "--lake", tmp_path / "case.labrys")
+    assert ran.code == 1
+    assert "inconclusive" in ran.text
+    assert "nothing was read" in ran.text
 
 
 def test_a_bug_is_3_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

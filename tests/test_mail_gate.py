@@ -164,6 +164,43 @@ def test_http_checks_and_takes_reports_that_can_be_exported(place):
     assert b"left out" in labrys("mail", "reports", "--folder", "gate", cwd=place).out
 
 
+def test_what_waits_is_shown_and_let_teach_or_kept_from_it(place):
+    attached = (
+        b"From: b@example.org\r\nSubject: fwd\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n'
+        b"Content-Type: message/rfc822\r\n\r\n%s\r\n--x--\r\n"
+    )
+    here = ("--folder", "gate")
+    for name, message, said in (("r1", BAD, "ham"), ("r2", GOOD, "ham"), ("r3", GOOD, "spam")):
+        (place / f"{name}.eml").write_bytes(attached % message)
+        given = ("--label", said, "--who", name, *here)
+        assert labrys("mail", "report", f"{name}.eml", *given, cwd=place).code == 0
+    listed = labrys("mail", "reports", "--waiting", "--json", *here, cwd=place)
+    assert listed.code == 1
+    assert {row["reporter"] for row in listed.lines} == {"r2", "r3"}
+    every = labrys("mail", "reports", "--json", *here, cwd=place).lines
+    bad, good = (
+        next(row["digest"] for row in every if row["reporter"] == who) for who in ("r1", "r2")
+    )
+    told = labrys("mail", "show", bad[:9], "--json", *here, cwd=place)
+    assert told.code == 0
+    (row,) = told.lines
+    assert row["message"]["subject"] == "urgent wire"
+    assert {"verdict", "reasons", "problems"} <= set(row["now"])
+    assert [one["reporter"] for one in row["reports"]] == ["r1"]
+    assert b"waits: people disagree" in labrys("mail", "show", good, *here, cwd=place).out
+    asked = ("--as", "reported", "--json", *here)
+    assert labrys("mail", "decide", good[:9], *asked, cwd=place).code == 2
+    assert labrys("mail", "decide", bad[:9], *asked, cwd=place).lines[0]["label"] == "ham"
+    assert labrys("mail", "decide", good, "--as", "drop", *here, cwd=place).code == 0
+    after = labrys("mail", "reports", "--waiting", "--out", "teach", *here, cwd=place)
+    assert (after.code, after.out) == (0, b"")
+    assert [each.name for each in (place / "teach/ham").iterdir()] == [f"{bad}.eml"]
+    (place / "gate/reported" / f"{bad}.eml").unlink()
+    gone = labrys("mail", "show", bad, *here, cwd=place)
+    assert (gone.code, b"not kept" in gone.out) == (1, True)
+
+
 def test_report_command_keeps_what_is_attached(place):
     done = labrys("mail", "report", "bad.eml", "--label", "spam", "--folder", "gate", cwd=place)
     assert done.code == 1

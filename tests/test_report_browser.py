@@ -129,6 +129,24 @@ def test_a_finding_opens(page: Page, plain: Path) -> None:
     assert texts(page, ".detail") == []
 
 
+def test_a_rule_that_found_much_has_one_line_that_unfolds(page: Page, tmp_path: Path) -> None:
+    ties = [("host", "ws01", "device"), ("session", "s1", "session")]
+    often = [
+        finding(replace(ENCODED, severity=4), START + n * HOUR // 60, ties, reasons=[("CommandLine", f"powershell -enc {n}", None)])
+        for n in range(6)
+    ]  # fmt: skip
+    found = table(often)
+    path = saved(Report.of(found, incidents(found), Summary()), tmp_path)
+    page.open(path)
+    assert len(texts(page, ".finding")) == 1
+    assert texts(page, ".finding .matched") == ["CommandLine: powershell -enc 0"]
+    assert texts(page, ".finding button") == ["5 more of this rule"]
+    page.run("document.querySelector('.finding button').click()")
+    assert texts(page, ".finding .matched")[-1] == "CommandLine: powershell -enc 5"
+    assert (len(texts(page, ".finding")), texts(page, ".detail")) == (6, [])
+    clean(page, path)
+
+
 def test_the_timeline_zooms(page: Page, plain: Path) -> None:
     page.open(plain)
     before = len(texts(page, ".timeline .mark"))

@@ -10,7 +10,7 @@ from bench.benign.scene import BROWSER, OFFICE_IP, Calendar, moments
 
 Event = dict[str, Any]
 
-_ACCOUNT: Final = "222233334444"
+ACCOUNT: Final = "222233334444"
 _TERRAFORM: Final = "APN/1.0 HashiCorp/1.0 Terraform/1.8.2 (+https://www.terraform.io) terraform-provider-aws/5.47.0 aws-sdk-go-v2/1.26.1"
 _WHO: Final = {
     # name: (type of identity, role or user, address, user agent)
@@ -78,7 +78,7 @@ _CALLS: Final[tuple[tuple[str, str, float, str, str, Event], ...]] = (
         80,
         "sts",
         "AssumeRole",
-        {"roleArn": f"arn:aws:iam::{_ACCOUNT}:role/app-task", "roleSessionName": "8a1f0c"},
+        {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/app-task", "roleSessionName": "8a1f0c"},
     ),
     (
         "scaling",
@@ -270,7 +270,7 @@ _CALLS: Final[tuple[tuple[str, str, float, str, str, Event], ...]] = (
         0.2,
         "iam",
         "DeactivateMFADevice",
-        {"userName": "marco", "serialNumber": f"arn:aws:iam::{_ACCOUNT}:mfa/marco"},
+        {"userName": "marco", "serialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/marco"},
     ),
     (
         "nora",
@@ -347,14 +347,14 @@ def _record(
         identity = {
             "type": kind,
             "principalId": f"AROAEXAMPLE{role.upper()[:8]}:{session}",
-            "arn": f"arn:aws:sts::{_ACCOUNT}:assumed-role/{name}",
-            "accountId": _ACCOUNT,
+            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}",
+            "accountId": ACCOUNT,
             "accessKeyId": f"ASIA{draw.getrandbits(64):016X}",
             "sessionContext": {
                 "sessionIssuer": {
                     "type": "Role",
-                    "arn": f"arn:aws:iam::{_ACCOUNT}:role/{role}",
-                    "accountId": _ACCOUNT,
+                    "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}",
+                    "accountId": ACCOUNT,
                     "userName": role,
                 },
                 "attributes": {
@@ -363,10 +363,10 @@ def _record(
                 },
             },
         }
-    return _event(draw, when, identity, ip, agent, service, call, asked)
+    return event(draw, when, identity, ip, agent, service, call, asked)
 
 
-def _event(
+def event(
     draw: random.Random,
     when: datetime,
     identity: Event,
@@ -392,7 +392,7 @@ def _event(
         "readOnly": call.startswith(("Describe", "Get", "List", "Lookup", "Filter")),
         "eventType": "AwsApiCall",
         "managementEvent": True,
-        "recipientAccountId": _ACCOUNT,
+        "recipientAccountId": ACCOUNT,
         "eventCategory": "Management",
     }
 
@@ -401,12 +401,12 @@ def _console(draw: random.Random, when: datetime, user: str, *, done: bool) -> E
     identity = {
         "type": "IAMUser",
         "principalId": f"AIDAEXAMPLE{user.upper()}",
-        "arn": f"arn:aws:iam::{_ACCOUNT}:user/{user}",
-        "accountId": _ACCOUNT,
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/{user}",
+        "accountId": ACCOUNT,
         "userName": user,
     }
-    event = _event(draw, when, identity, OFFICE_IP, BROWSER, "signin", "ConsoleLogin", {})
-    return event | {
+    told = event(draw, when, identity, OFFICE_IP, BROWSER, "signin", "ConsoleLogin", {})
+    return told | {
         "eventType": "AwsConsoleSignIn",
         "responseElements": {"ConsoleLogin": "Success" if done else "Failure"},
         "additionalEventData": {

@@ -1,7 +1,7 @@
 """Linux servers of the office: cron, packages, Ansible, the internet's noise at sshd and nginx."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -183,14 +183,14 @@ def each(seed: int, calendar: Calendar) -> Iterator[tuple[str, str]]:
     """The files of all Linux machines, and their text."""
     for machine in LINUX:
         draw = random.Random(f"{seed}:{machine.name}")
-        yield f"linux/{machine.name}/auth.log", _joined(_auth(machine, draw, calendar))
-        yield f"linux/{machine.name}/syslog", _joined(_system(machine, draw, calendar))
-        yield f"linux/{machine.name}/audit.log", _joined(_audit(draw, calendar))
+        yield f"linux/{machine.name}/auth.log", joined(_auth(machine, draw, calendar))
+        yield f"linux/{machine.name}/syslog", joined(_system(machine, draw, calendar))
+        yield f"linux/{machine.name}/audit.log", joined(_audit(draw, calendar))
         if machine.kind == "web":
-            yield f"linux/{machine.name}/access.log", _joined(_access(draw, calendar))
+            yield f"linux/{machine.name}/access.log", joined(_access(draw, calendar))
 
 
-def _joined(lines: Iterator[Line]) -> str:
+def joined(lines: Iterator[Line]) -> str:
     return "".join(f"{line}\n" for _, line in sorted(lines))
 
 
@@ -209,7 +209,7 @@ def _filled(draw: random.Random, text: str, when: datetime) -> str:
     return text
 
 
-def _said(machine: Machine, draw: random.Random, when: datetime, program: str, text: str) -> Line:
+def said(machine: Machine, draw: random.Random, when: datetime, program: str, text: str) -> Line:
     pid = "" if program in ("sudo", "kernel") else f"[{draw.randrange(700, 99999)}]"
     return (
         when,
@@ -220,19 +220,19 @@ def _said(machine: Machine, draw: random.Random, when: datetime, program: str, t
 def _system(machine: Machine, draw: random.Random, calendar: Calendar) -> Iterator[Line]:
     for often, day, program, text in _SYSTEM:
         for when in moments(draw, calendar, often, day=day):
-            yield _said(machine, draw, when, program, text)
+            yield said(machine, draw, when, program, text)
 
 
 def _auth(machine: Machine, draw: random.Random, calendar: Calendar) -> Iterator[Line]:
     for when in moments(draw, calendar, "any", day=30):
-        yield _said(
+        yield said(
             machine,
             draw,
             when,
             "CRON",
             "pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)",
         )
-        yield _said(
+        yield said(
             machine,
             draw,
             when + timedelta(seconds=1),
@@ -241,14 +241,14 @@ def _auth(machine: Machine, draw: random.Random, calendar: Calendar) -> Iterator
         )
     for often, day, user, command in _SUDO:
         for when in moments(draw, calendar, often, day=day):
-            yield _said(
+            yield said(
                 machine,
                 draw,
                 when,
                 "sudo",
                 f"{user:>8} : TTY=pts/0 ; PWD=/home/{user} ; USER=root ; COMMAND={command}",
             )
-            yield _said(
+            yield said(
                 machine,
                 draw,
                 when,
@@ -272,7 +272,7 @@ def _enters(
 ) -> Iterator[Line]:
     port = draw.randrange(30000, 65000)
     if draw.random() < 0.04:
-        yield _said(
+        yield said(
             machine,
             draw,
             when - timedelta(seconds=9),
@@ -280,10 +280,10 @@ def _enters(
             f"Failed password for {user} from {ip} port {port} ssh2",
         )
     key = f"ssh2: ED25519 SHA256:{draw.getrandbits(200):050x}"
-    yield _said(
+    yield said(
         machine, draw, when, "sshd", f"Accepted publickey for {user} from {ip} port {port} {key}"
     )
-    yield _said(
+    yield said(
         machine,
         draw,
         when,
@@ -291,7 +291,7 @@ def _enters(
         f"pam_unix(sshd:session): session opened for user {user}(uid=1001) by (uid=0)",
     )
     later = when + timedelta(seconds=draw.randrange(5, 5000))
-    yield _said(machine, draw, later, "sshd", f"Disconnected from user {user} {ip} port {port}")
+    yield said(machine, draw, later, "sshd", f"Disconnected from user {user} {ip} port {port}")
 
 
 def _internet(machine: Machine, draw: random.Random, calendar: Calendar) -> Iterator[Line]:
@@ -304,7 +304,7 @@ def _internet(machine: Machine, draw: random.Random, calendar: Calendar) -> Iter
             user, port = draw.choice(_GUESSED), draw.randrange(30000, 65000)
             at = when + timedelta(seconds=2.4 * step)
             if user == "root":
-                yield _said(
+                yield said(
                     machine,
                     draw,
                     at,
@@ -312,15 +312,15 @@ def _internet(machine: Machine, draw: random.Random, calendar: Calendar) -> Iter
                     f"Failed password for root from {ip} port {port} ssh2",
                 )
             else:
-                yield _said(machine, draw, at, "sshd", f"Invalid user {user} from {ip} port {port}")
-                yield _said(
+                yield said(machine, draw, at, "sshd", f"Invalid user {user} from {ip} port {port}")
+                yield said(
                     machine,
                     draw,
                     at,
                     "sshd",
                     f"Failed password for invalid user {user} from {ip} port {port} ssh2",
                 )
-            yield _said(
+            yield said(
                 machine,
                 draw,
                 at,
@@ -328,7 +328,7 @@ def _internet(machine: Machine, draw: random.Random, calendar: Calendar) -> Iter
                 f"Connection closed by authenticating user {user} {ip} port {port} [preauth]",
             )
     for when in moments(draw, calendar, "any", day=15):
-        yield _said(
+        yield said(
             machine,
             draw,
             when,
@@ -346,32 +346,47 @@ def _audit(draw: random.Random, calendar: Calendar) -> Iterator[Line]:
     ]
     for when, exe, words in sorted(chosen):
         serial += 1
-        head = f"msg=audit({when.timestamp():.3f}:{serial}):"
         auid = 1001 if when.hour in range(7, 17) else 4294967295
-        comm = exe.rsplit("/", 1)[-1]
-        arguments = " ".join(
-            f"a{at}={word.encode().hex().upper()}" if " " in word else f'a{at}="{word}"'
-            for at, word in enumerate(words)
-        )
-        text = (
-            f'type=SYSCALL {head} arch=c000003e syscall=59 success=yes exit=0 a0=55d0 a1=55d1 a2=55d2 a3=8 items=2 ppid=900 pid={draw.randrange(1000, 60000)} auid={auid} uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=3 comm="{comm}" exe="{exe}" key="exec"\n'
-            f"type=EXECVE {head} argc={len(words)} {arguments}\n"
-            f'type=CWD {head} cwd="/root"\n'
-            f'type=PATH {head} item=0 name="{exe}" inode=11 dev=fd:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 nametype=NORMAL cap_fp=0\n'
-            f"type=PROCTITLE {head} proctitle={chr(0).join(words).encode().hex().upper()}"
-        )
-        yield when, text
+        yield executed(draw, when, exe, words, serial=serial, auid=auid, uid=0)
+
+
+def executed(
+    draw: random.Random,
+    when: datetime,
+    exe: str,
+    words: Sequence[str],
+    *,
+    serial: int,
+    auid: int,
+    uid: int,
+) -> Line:
+    """A program starts, as auditd tells it."""
+    head = f"msg=audit({when.timestamp():.3f}:{serial}):"
+    comm = exe.rsplit("/", 1)[-1]
+    ids = f"uid={uid} gid={uid} euid={uid} suid={uid} fsuid={uid} egid={uid} sgid={uid} fsgid={uid}"
+    arguments = " ".join(
+        f"a{at}={word.encode().hex().upper()}" if " " in word else f'a{at}="{word}"'
+        for at, word in enumerate(words)
+    )
+    text = (
+        f'type=SYSCALL {head} arch=c000003e syscall=59 success=yes exit=0 a0=55d0 a1=55d1 a2=55d2 a3=8 items=2 ppid=900 pid={draw.randrange(1000, 60000)} auid={auid} {ids} tty=(none) ses=3 comm="{comm}" exe="{exe}" key="exec"\n'
+        f"type=EXECVE {head} argc={len(words)} {arguments}\n"
+        f'type=CWD {head} cwd="/root"\n'
+        f'type=PATH {head} item=0 name="{exe}" inode=11 dev=fd:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 nametype=NORMAL cap_fp=0\n'
+        f"type=PROCTITLE {head} proctitle={chr(0).join(words).encode().hex().upper()}"
+    )
+    return when, text
 
 
 def _access(draw: random.Random, calendar: Calendar) -> Iterator[Line]:
     for day, method, path, status in _PAGES:
         for when in moments(draw, calendar, "any", day=day):
             ip = f"203.0.113.{draw.randrange(1, 120)}"
-            yield _request(draw, when, ip, method, path, status, draw.choice(_AGENTS))
+            yield request(draw, when, ip, method, path, status, draw.choice(_AGENTS))
     for when in moments(draw, calendar, "any", day=288):
-        yield _request(draw, when, "10.30.2.1", "GET", "/healthz", 200, "ELB-HealthChecker/2.0")
+        yield request(draw, when, "10.30.2.1", "GET", "/healthz", 200, "ELB-HealthChecker/2.0")
     for when in moments(draw, calendar, "any", day=120):
-        yield _request(
+        yield request(
             draw,
             when,
             f"192.0.2.{draw.randrange(1, 9)}",
@@ -384,7 +399,7 @@ def _access(draw: random.Random, calendar: Calendar) -> Iterator[Line]:
         ip, agent = f"198.51.100.{draw.randrange(60, 254)}", draw.choice(_SCANNERS)
         for step in range(draw.choice((1, 1, 2, 4, len(_SCANNED)))):
             at = when + timedelta(seconds=0.7 * step)
-            yield _request(
+            yield request(
                 draw,
                 at,
                 ip,
@@ -395,7 +410,7 @@ def _access(draw: random.Random, calendar: Calendar) -> Iterator[Line]:
             )
 
 
-def _request(
+def request(
     draw: random.Random, when: datetime, ip: str, method: str, path: str, status: int, agent: str
 ) -> Line:
     size = draw.randrange(120, 40_000)

@@ -44,14 +44,14 @@ def _signins(draw: random.Random, calendar: Calendar) -> Iterator[Event]:
         ):
             for when in moments(draw, calendar, "work", day=day):
                 place = _HOME if draw.random() < 0.9 else draw.choice(_ELSEWHERE)
-                yield _signin(draw, when, user, app, place, 0)
+                yield signin(draw, when, user, app, place, 0)
         for code, day in ((50126, 0.4), (50074, 0.6), (50140, 0.5), (53003, 0.05)):
             for when in moments(draw, calendar, "work", day=day):
-                yield _signin(draw, when, user, "Office 365 Exchange Online", _HOME, code)
+                yield signin(draw, when, user, "Office 365 Exchange Online", _HOME, code)
     for when in moments(draw, calendar, "any", day=12):
         # The internet tries passwords at names it has bought.
         place = (draw.choice(("BR", "VN", "RU", "US")), "-", f"203.0.113.{draw.randrange(1, 254)}")
-        yield _signin(
+        yield signin(
             draw,
             when,
             draw.choice(PEOPLE),
@@ -61,7 +61,7 @@ def _signins(draw: random.Random, calendar: Calendar) -> Iterator[Event]:
         )
 
 
-def _signin(
+def signin(
     draw: random.Random, when: datetime, user: str, app: str, place: tuple[str, str, str], code: int
 ) -> Event:
     country, city, ip = place
@@ -227,19 +227,19 @@ def _office(draw: random.Random, calendar: Calendar) -> Iterator[Event]:
         for workload, kind, name, day in _DEEDS:
             for when in moments(draw, calendar, "work", day=day):
                 path = f"https://corp.sharepoint.com/sites/{draw.choice(WORDS)}/{draw.choice(WORDS)}.xlsx"
-                yield _deed(draw, when, user, workload, kind, name) | {
+                yield deed(draw, when, user, workload, kind, name) | {
                     "ObjectId": path,
                     "ItemType": "File",
                     "UserAgent": BROWSER,
                 }
         for day, name, given in _RULES:
             for when in moments(draw, calendar, "work", day=day):
-                yield _deed(draw, when, user, "Exchange", 1, name) | {
+                yield deed(draw, when, user, "Exchange", 1, name) | {
                     "ObjectId": f"EX\\{user}",
                     "Parameters": [{"Name": key, "Value": value} for key, value in given],
                 }
     for when in moments(draw, calendar, "work", day=0.6):
-        yield _deed(draw, when, "nora", "Exchange", 1, "Set-Mailbox") | {
+        yield deed(draw, when, "nora", "Exchange", 1, "Set-Mailbox") | {
             "ObjectId": "hannah",
             "Parameters": [
                 {"Name": "Identity", "Value": "hannah"},
@@ -247,7 +247,7 @@ def _office(draw: random.Random, calendar: Calendar) -> Iterator[Event]:
             ],
         }
     for when in moments(draw, calendar, "work", day=0.3):
-        yield _deed(draw, when, "nora", "Exchange", 1, "Add-MailboxPermission") | {
+        yield deed(draw, when, "nora", "Exchange", 1, "Add-MailboxPermission") | {
             "ObjectId": "info",
             "Parameters": [
                 {"Name": "Identity", "Value": "info"},
@@ -257,7 +257,7 @@ def _office(draw: random.Random, calendar: Calendar) -> Iterator[Event]:
         }
 
 
-def _deed(
+def deed(
     draw: random.Random, when: datetime, user: str, workload: str, kind: int, name: str
 ) -> Event:
     return {

@@ -131,35 +131,35 @@ def _logons(log: Log, calendar: Calendar) -> None:
     """People, services and machines log on; some mistype."""
     draw, machine = log.draw, log.machine
     for when in moments(draw, calendar, "any", day=30):
-        _logon(log, when, "SYSTEM", 5, "-", process="C:\\Windows\\System32\\services.exe")
+        logon(log, when, "SYSTEM", 5, "-", process="C:\\Windows\\System32\\services.exe")
     if machine.kind in ("desk", "dev", "admin"):
         for when in moments(draw, calendar, "logon", day=1):
             if draw.random() < 0.15:
-                _failed(log, when - timedelta(seconds=20), machine.user, 2, "127.0.0.1")
-            _logon(log, when, machine.user, draw.choice((2, 11)), "127.0.0.1")
+                failed(log, when - timedelta(seconds=20), machine.user, 2, "127.0.0.1")
+            logon(log, when, machine.user, draw.choice((2, 11)), "127.0.0.1")
         for when in moments(draw, calendar, "work", day=6):
-            _logon(log, when, machine.user, 7, "127.0.0.1")
+            logon(log, when, machine.user, 7, "127.0.0.1")
         for when in moments(draw, calendar, "work", week=2):
-            _logon(log, when, "adm.nora", 3, "10.30.1.31")
+            logon(log, when, "adm.nora", 3, "10.30.1.31")
         return
     for desk in DESKS:
         for when in moments(draw, calendar, "work", day=8):
-            _logon(log, when, desk.user, 3, desk.ip)
+            logon(log, when, desk.user, 3, desk.ip)
         for when in moments(draw, calendar, "any", day=5):
-            _logon(log, when, f"{desk.name}$", 3, desk.ip)
+            logon(log, when, f"{desk.name}$", 3, desk.ip)
     for when in moments(draw, calendar, "work", day=2):
-        _logon(log, when, "adm.nora", 10, "10.30.1.31")
+        logon(log, when, "adm.nora", 10, "10.30.1.31")
     for when in moments(draw, calendar, "night", day=10):
-        _logon(log, when, "svc_ansible", 3, "10.30.2.10")
+        logon(log, when, "svc_ansible", 3, "10.30.2.10")
     for when in moments(draw, calendar, "any", day=4):
-        _logon(log, when, "svc_scan", 3, "10.30.0.40")
+        logon(log, when, "svc_scan", 3, "10.30.0.40")
     for when in moments(draw, calendar, "night", week=1):
         for second in range(draw.randrange(8, 25)):
             # A service whose password has changed tries again and again.
-            _failed(log, when + timedelta(seconds=30 * second), "svc_legacy", 3, "10.30.0.14")
+            failed(log, when + timedelta(seconds=30 * second), "svc_legacy", 3, "10.30.0.14")
 
 
-def _logon(log: Log, when: datetime, user: str, kind: int, ip: str, process: str = "-") -> None:
+def logon(log: Log, when: datetime, user: str, kind: int, ip: str, process: str = "-") -> None:
     ident = log.number(0x50000, 0xFFFFFFF)
     log.add(
         when,
@@ -212,7 +212,7 @@ def _logon(log: Log, when: datetime, user: str, kind: int, ip: str, process: str
         )
 
 
-def _failed(log: Log, when: datetime, user: str, kind: int, ip: str) -> None:
+def failed(log: Log, when: datetime, user: str, kind: int, ip: str) -> None:
     log.add(
         when,
         made.SECURITY,

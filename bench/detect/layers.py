@@ -8,8 +8,9 @@ from typing import Final
 from bench.data import Skipped
 
 _DETECTORS: Final = {"evasion": ("evasion*",), "rarity": ("rare*", "rarity*")}
-LAYERS: Final = ("public", "ours", *_DETECTORS, "graph")
-"""Public rules (SigmaHQ's), our own rules, evasion-proof matching, rarity, and the joining."""
+LAYERS: Final = ("public", "ours", *_DETECTORS, "graph", "names")
+"""Public rules (SigmaHQ's), our own rules, evasion-proof matching, rarity, the joining, and the files,
+hashes, links and domains that it joins by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Configuration:
     @property
     def scan(self) -> "Configuration":
         """The configuration whose scan gives the findings of this one."""
-        return Configuration() if not self.joined else self
+        return Configuration() if self.without in ("graph", "names") else self
 
     def arguments(self, public: Path) -> list[str]:
         """What `labrys scan` is told; Skipped where there is no such layer."""

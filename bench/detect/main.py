@@ -19,6 +19,7 @@ from typing import Any, Final
 from bench.data import Skipped, sigma_rules
 from bench.detect import cloud, days, evtx, hosts, intrusion, mordor, ordinary
 from bench.detect.alone import apart
+from bench.detect.bare import bare
 from bench.detect.figures import Figure, details, table
 from bench.detect.found import Found, folded, read, several
 from bench.detect.labelled import Labelled, once
@@ -109,6 +110,8 @@ def _run(chosen: Labelled, folder: Path, configurations: Sequence[Configuration]
                     cost, scans[one.scan] = _scan(mine, folder, arguments, chosen)
                     result["cost"][one.name] = cost
                 found = scans[one.scan] if one.joined else scans[one.scan].unjoined()
+                if one.without == "names":
+                    found = bare(found, mine, environment(folder))
                 result["figures"][one.name] = list(chosen.measure(found, mine / _EVIDENCE))
             except Skipped as reason:
                 result["notes"].append(f"{one.name}: skipped: {reason}")

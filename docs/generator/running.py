@@ -14,8 +14,8 @@ from labrys import cli, settings
 
 _CODES = {
     0: "done; everything that was given could be read",
-    1: "done, but something could not be read, is of no known format, or is read only in part: "
-    "about that the result is *inconclusive*. Also: `rules check` met a rule that cannot be "
+    1: "done, but something could not be read, is of no known format, or is read only in part, or "
+    "there was nothing to read: about that the result is *inconclusive*. Also: `rules check` met a rule that cannot be "
     "loaded, `doctor` met something that is broken",
     2: "bad usage: a wrong option, a path that is not there, a case in use, SQL that is refused, an "
     "engine that does not answer",

@@ -8,29 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labrys.cli import shown
+from labrys.cli import mail_reports, shown
+from labrys.cli.mail_folder import HERE, Folder, judging, there, when
 from labrys.cli.options import AsJson, Quiet, Rules
 from labrys.cli.stream import say
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from labrys.gate.judge import Judge
     from labrys.gate.probing import Alarm
 
 app = typer.Typer(help="Judge mail at the gate, and learn from reports.", no_args_is_help=True)
 
-Folder = Annotated[
-    Path,
-    typer.Option(
-        "--folder", metavar="DIR", help="The gate's folder: its ledger, and reported messages."
-    ),
-]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="TOML file that says what is done from when on."),
 ]
-_HERE = Path("gate.labrys")
 
 
 @app.callback()
@@ -48,7 +41,7 @@ def serve(
         typer.Option(help="Where others ask over HTTP: HOST:PORT or unix:PATH; empty: nowhere."),
     ] = "127.0.0.1:8892",
     policy: PolicyFile = None,
-    folder: Folder = _HERE,
+    folder: Folder = HERE,
     host: Annotated[
         str, typer.Option(help="This mail server's name in Authentication-Results.")
     ] = "",
@@ -98,15 +91,15 @@ def serve(
     wanted = read(policy)
     at, web = address(milter), address(http) if http else None
     workers = Workers(
-        partial(_judge, tuple(rules or ())), jobs=jobs or os.cpu_count() or 1, seconds=seconds
+        partial(judging, tuple(rules or ())), jobs=jobs or os.cpu_count() or 1, seconds=seconds
     )
     with opened(folder) as store:
         workers.start()
         try:
             history = History(store)
             gate = Gate(workers, wanted, store, folder, host or socket.gethostname(), history)
-            there = f"milter on {at}" + (f", HTTP on {web}" if web else "")
-            ready = partial(_note, f"{there}; {_said(wanted.failed)}")
+            at_work = f"milter on {at}" + (f", HTTP on {web}" if web else "")
+            ready = partial(_note, f"{at_work}; {_said(wanted.failed)}")
             terms = Terms(Probing(budget, partial(_alarmed, gate.seen)), labels_only, proxied)
             asyncio.run(run(gate, at, web, ready, terms))
             history.saving()()
@@ -152,10 +145,10 @@ def check(
         stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
         with stream:
             contents.append(stream.read(LARGEST + 1))
-    judge = _judge(tuple(rules or ()))
+    judge = judging(tuple(rules or ()))
     judged = judge.judge(contents)
     if folder is not None:
-        with opened(_there(folder)) as store:
+        with opened(there(folder)) as store:
             history = History(store)
             asked = [(each, history.broken(each)) for each in judged]
         judged = [joined(each, judge.related(rows)) if rows else each for each, rows in asked]
@@ -171,7 +164,7 @@ def learn(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH", help="Mailboxes, folders of mail, or cases.")
     ],
-    folder: Folder = _HERE,
+    folder: Folder = HERE,
     quiet: Quiet = False,
 ) -> None:
     """Let the gate know who has written before. So it finds who borrows a known name.
@@ -202,7 +195,7 @@ def learn(
 
 @app.command("held")
 def held(
-    folder: Folder = _HERE,
+    folder: Folder = HERE,
     days: Annotated[
         int, typer.Option(min=1, metavar="NUMBER", help="Of the last so many days.")
     ] = 30,
@@ -214,7 +207,7 @@ def held(
 
     from labrys.gate.store import opened
 
-    with opened(_there(folder)) as store:
+    with opened(there(folder)) as store:
         rows = store.held(days=days, action="" if every else "quarantine")
     for row in rows:
         if as_json:
@@ -222,14 +215,14 @@ def held(
             continue
         state = "released by " + row.released_by if row.released else row.action
         to = ", ".join(row.recipients)
-        line = f"{_when(row.time)}  {row.queue_id or '-'}  {state}  {row.sender} → {to}\n"
+        line = f"{when(row.time)}  {row.queue_id or '-'}  {state}  {row.sender} → {to}\n"
         say(shown(f"{line}    {row.subject}\n    {row.title}: {'; '.join(row.reasons)}\n"))
 
 
 @app.command("release")
 def release(
     queue_id: Annotated[str, typer.Argument(metavar="QUEUE-ID", help="As `held` shows it.")],
-    folder: Folder = _HERE,
+    folder: Folder = HERE,
     who: Annotated[str, typer.Option("--who", help="Who lets it go; by default you.")] = "",
     server: Annotated[
         bool, typer.Option(help="Tell Postfix (postsuper -H) and not only the ledger.")
@@ -239,7 +232,7 @@ def release(
     from labrys.gate.postfix import let_go
     from labrys.gate.store import opened
 
-    with opened(_there(folder)) as store:
+    with opened(there(folder)) as store:
         found = store.held(days=36_500, action="quarantine")
         if server and any(row.queue_id == queue_id for row in found):
             let_go(queue_id)
@@ -247,151 +240,13 @@ def release(
     sys.stderr.write(shown(f"labrys: {queue_id} is on its way to {', '.join(row.recipients)}\n"))
 
 
-@app.command("report")
-def report(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE", help="Reports with the message attached; ARF; - for stdin."),
-    ],
-    label: Annotated[str, typer.Option(help="spam or ham, where the report does not say.")] = "",
-    who: Annotated[str, typer.Option("--who", help="Who reports; by default you.")] = "",
-    folder: Folder = _HERE,
-) -> None:
-    """Keep what people report, with the reported message as it was."""
-    from labrys.gate.decide import REPORTED
-    from labrys.gate.reports import messages
-    from labrys.gate.sketch import signature
-    from labrys.gate.store import Report, now, opened
-
-    if label not in ("", "spam", "ham"):
-        raise typer.BadParameter("a label is spam or ham")
-    kept = skipped = 0
-    judge = _judge(())
-    with opened(folder) as store:
-        (folder / REPORTED).mkdir(mode=0o700, exist_ok=True)
-        for file in files:
-            content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-            found = [(each, each.label or label) for each in messages(content)]
-            skipped += not found
-            for each, said in found:
-                if said not in ("spam", "ham"):
-                    raise typer.BadParameter(f"{file} does not say what it reports: give --label")
-                (judged,) = judge.judge([each.content])
-                (folder / REPORTED / f"{each.digest}.eml").write_bytes(each.content)
-                store.report(
-                    Report(
-                        digest=each.digest,
-                        label="spam" if said == "spam" else "ham",
-                        reporter=who or getpass.getuser(),
-                        time=now(),
-                        severity=judged.severity,
-                        signature=signature(judged.runs),
-                    )
-                )
-                kept += 1
-    sys.stderr.write(f"labrys: {kept} reported messages kept\n")
-    if skipped:
-        sys.stderr.write(f"labrys: in {skipped} files no message is attached as it was\n")
-        raise typer.Exit(1)
-
-
-@app.command("reports")
-def reports(
-    folder: Folder = _HERE,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="DIR", help="Copy what may teach to DIR/spam and DIR/ham."
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List what was reported. Why some of it must wait; copies the rest for `labrys train`."""
-    import msgspec
-
-    from labrys.gate.decide import REPORTED
-    from labrys.gate.reports import checked, export
-    from labrys.gate.store import opened
-
-    with opened(_there(folder)) as store:
-        found = list(checked(store.reports(), store.decisions()))
-    for each in found:
-        row = {**msgspec.to_builtins(each.report), "doubt": each.doubt, "decided": each.decided}
-        text = f"{_when(row['time'])}  {row['label']}  {row['digest'][:12]}  {row['reporter']}"
-        who = f"  decided by {each.decided}" if each.decided else ""
-        doubt = f"  {'left out' if who else 'waits'}: {each.doubt}" if each.doubt else ""
-        say(
-            msgspec.json.encode(row).decode() + "\n"
-            if as_json
-            else shown(text + who + doubt) + "\n"
-        )
-    if out is not None:
-        spam, ham = export(out, folder / REPORTED, found)
-        sys.stderr.write(f"labrys: {spam} spam and {ham} ham are in {out}\n")
-
-
-@app.command("decide")
-def decide(
-    digests: Annotated[
-        list[str],
-        typer.Argument(metavar="ID…", help="As `reports` shows them; a beginning will do."),
-    ],
-    label: Annotated[
-        str, typer.Option("--as", help="What it is: spam, ham, or drop: it must not teach.")
-    ],
-    folder: Folder = _HERE,
-    who: Annotated[str, typer.Option("--who", help="Who decides; by default you.")] = "",
-) -> None:
-    """Say what a reported message is, so that it teaches that, or not at all. It can be said anew."""
-    import msgspec
-
-    from labrys.errors import LabrysError
-    from labrys.gate.store import Decision, now, opened
-
-    if label not in ("spam", "ham", "drop"):
-        raise typer.BadParameter("--as is spam, ham or drop")
-    with opened(_there(folder)) as store:
-        known = {each.digest for each in store.reports()}
-        chosen = []
-        for given in digests:
-            found = [each for each in known if given and each.startswith(given.lower())]
-            if len(found) != 1:
-                wrong = "several reported messages begin" if found else "no reported message begins"
-                raise LabrysError(f"{wrong} with {given} (labrys mail reports lists them)")
-            chosen += found
-        for digest in chosen:
-            said = {
-                "digest": digest,
-                "label": label,
-                "who": who or getpass.getuser(),
-                "time": now(),
-            }
-            store.decide(msgspec.convert(said, Decision))
-    sys.stderr.write(f"labrys: {len(chosen)} decided to be {label}\n")
-
-
-def _judge(rules: tuple[Path, ...]) -> "Judge":
-    from labrys.evidence.mail_auth.zone import given
-    from labrys.gate.judge import Judge
-    from labrys.scan.rules import builtin_rules
-    from labrys.scan.run import Options, equip
-
-    given()  # DNS records that cannot be read are told of before any mail is
-    return Judge(equip(Options(paths=(), rules=(builtin_rules(), *rules))).rows)
+for _made in (mail_reports.report, mail_reports.reports, mail_reports.show, mail_reports.decide):
+    app.command(_made.__name__)(_made)
 
 
 def _note(text: str) -> None:
     sys.stderr.write(f"labrys: {text}\n")
     sys.stderr.flush()
-
-
-def _there(folder: Path) -> Path:
-    from labrys.errors import LabrysError
-    from labrys.gate.store import FILE
-
-    if not (folder / FILE).is_file():
-        raise LabrysError(f"{folder} is no folder of the gate; give --folder DIR")
-    return folder
 
 
 def _said(failed: str) -> str:
@@ -406,9 +261,3 @@ def _told(made: dict[str, Any]) -> str:
         lines.extend(f"    {seen}" for seen in each["seen"])
     lines.extend(f"  not read: {each}" for each in made["problems"])
     return shown("\n".join(lines)) + "\n"
-
-
-def _when(time: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M")

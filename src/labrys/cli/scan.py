@@ -1,6 +1,5 @@
 """`labrys scan`: the main job, from a folder of evidence to a few explained incidents."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,20 +42,17 @@ def command(
     Exit code 0: done. 1: done, but something could not be read, so the result is inconclusive
     about it. 2: bad usage. Scanning the same evidence again reads only what is new.
     """
-    from labrys.cli.case import for_scan
+    from labrys.cli.case import evidence, for_scan
     from labrys.lake.places import opened
     from labrys.scan.lists import read_lists
     from labrys.scan.rules import builtin_rules
     from labrys.scan.run import Options
     from labrys.settings import load
 
-    missing = [path for path in paths if not os.path.lexists(path)]
-    if missing:
-        raise typer.BadParameter(f"no such file or folder: {missing[0]}")
     settings = load({"engine": engine, "jobs": jobs, "lake": str(lake) if lake else None})
     own = [builtin_rules()] if own_rules else []
     options = Options(
-        paths=tuple(paths),
+        paths=evidence(paths),
         rules=(*own, *(Path(folder) for folder in settings.rules), *(rules or [])),
         placeholders=read_lists(lists),
         only=known_detectors(only),

@@ -1,7 +1,6 @@
 """`labrys watch`: the same detection on evidence that grows, until told to stop."""
 
 import getpass
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -85,7 +84,7 @@ def command(
     Ctrl-C ends it; the same command goes on where it was. Exit code 0: done. 1: done, but something
     could not be read. 2: bad usage.
     """
-    from labrys.cli.case import for_scan
+    from labrys.cli.case import evidence, for_scan
     from labrys.cli.scan import known_detectors, reading
     from labrys.lake.places import opened
     from labrys.scan.lists import read_lists
@@ -96,8 +95,6 @@ def command(
     given = list(paths or ())
     if not given and not interface:
         raise typer.BadParameter("say what to watch: files, folders, - or --interface")
-    if missing := [path for path in given if str(path) != "-" and not os.path.lexists(path)]:
-        raise typer.BadParameter(f"no such file or folder: {missing[0]}")
     if (connector or yes) and react is None:
         raise typer.BadParameter("--connector and --yes need --respond block")
     if connector and not yes:
@@ -105,7 +102,7 @@ def command(
     settings = load({"jobs": jobs, "lake": str(lake) if lake else None})
     folder = for_scan(settings.lake, [_named(path) for path in given] or [Path(interface)])
     options = Options(
-        paths=tuple(path for path in given if str(path) != "-"),
+        paths=evidence([path for path in given if str(path) != "-"]),
         rules=(
             *([builtin_rules()] if own_rules else []),
             *(Path(each) for each in settings.rules),

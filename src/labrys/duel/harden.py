@@ -165,7 +165,7 @@ def learnt(base: Model, lesson: Lesson) -> Model:
     whole = _taught(base, seen, cut, lesson.bad, np.ones(len(lesson.bad), np.bool_))
     return replace(
         whole,
-        thresholds=raised(base, margin[~lesson.bad]),
+        thresholds=raised(base, margin[~lesson.bad], np.ones(int((~lesson.bad).sum()))),
         version=f"{base.version.partition('+')[0]}+hardened",
     )
 
@@ -174,7 +174,7 @@ def _taught(base: Model, seen: Seen, cut: Any, bad: Bools, chosen: Bools) -> Mod
     """Weights of words moved, and some trees more on top, bound as the others are."""
     import lightgbm
 
-    words = moved(base, cut, bad, chosen)
+    words = moved(base, cut, bad, chosen.astype(np.float64))
     said = scores(seen, words)
     label = bad[chosen]
     data = lightgbm.Dataset(

@@ -238,6 +238,10 @@ NAMES: Final = (
     *("start", "begin", "starttimestamp", "recordedat", "observedtimestamp", "collectedat"),
     *("generated", "epoch", "unixtime", "epochtime", "firstseen", "lastseen", "updatedat"),
     *("modified", "when", "t"),
+    # What forensic tools call it: when a program ran, a key was written, a page was seen.
+    *("lastrun", "runtime", "visittime", "lastvisittime", "visitdate", "lastwritetimestamp"),
+    *("filekeylastwritetimestamp", "keylastwritetimestamp", "lastmodified", "lastaccessed"),
+    *("created0x10", "sourcemodified", "sourcecreated", "lastmodifiedtimeutc", "deletedon"),
 )
 """Fields that usually hold a record's time, likeliest first, without case and punctuation."""
 _RANK: Final = {name: rank for rank, name in enumerate(NAMES)}

@@ -2,7 +2,8 @@
 
 A report is a mail with the message in it as it was (forwarded as attachment), or an ARF complaint.
 The original header stays. Whoever can report can also teach: so what contradicts itself, floods, or
-asks to take an attack for ordinary mail waits for a person.
+asks to take an attack for ordinary mail waits for a person, and so does what one person alone asks to
+take for ordinary mail though something was found in it.
 
 Sources: RFC 5965 (ARF), RFC 6430 (`not-spam`), RFC 2046 5.2.1 (message/rfc822).
 """
@@ -18,8 +19,10 @@ import msgspec
 
 from labrys.evidence.mail.mime import Message, Part, headers_of, parse
 from labrys.evidence.mail.transfer import Decoder
+from labrys.evidence.records import Source
+from labrys.evidence.registry import formats
 from labrys.gate.store import Decision, Label, Report
-from labrys.guard.training.copies import COPIES, fair
+from labrys.guard.training.copies import COPIES, FEW, PART, fair
 from labrys.ocsf.schema import Severity
 
 _LARGEST: Final = 32 << 20
@@ -30,6 +33,14 @@ _HAM: Final = frozenset(("not-spam",))
 _ENOUGH: Final = 20
 """From so many reports on, none may come for the greater part from one person."""
 _SHARE: Final = 0.34
+_AGREE: Final = 2
+"""So many people must say that mail is ordinary in which something was found. Many accounts of one
+person can: so it stays `PART` of what people call ordinary and nothing was found in."""
+_SHOWN: Final = 4_000
+_COLUMNS: Final = {
+    "from": "from_address", "name": "from_name", "to": "to", "date": "date", "subject": "subject",
+    "text": "text_visible",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,11 @@ class Checked:
     doubt: str = ""
     decided: str = ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether a person has still to say what it is."""
+        return bool(self.doubt) and not self.decided
+
 
 def checked(
     reports: Sequence[Report], decisions: Mapping[str, Decision] | None = None
@@ -100,8 +116,12 @@ def checked(
 
 def _doubted(reports: Sequence[Report]) -> Iterator[Checked]:
     labels: dict[str, set[str]] = {}
+    people: dict[str, set[str]] = {}
     for each in reports:
         labels.setdefault(each.digest, set()).add(each.label)
+        people.setdefault(each.digest, set()).add(each.reporter)
+    calm = {each.digest for each in reports if each.label == "ham" and not each.severity}
+    odd, many = set[str](), max(FEW, int(PART * len(calm)))
     by_reporter = Counter(each.reporter for each in reports)
     gave = Counter((each.label, each.reporter) for each in reports)
     most = max(1, int(_SHARE * len(reports))) if len(reports) >= _ENOUGH else len(reports)
@@ -118,6 +138,10 @@ def _doubted(reports: Sequence[Report]) -> Iterator[Checked]:
             yield Checked(each, "people disagree about it")
         elif each.label == "ham" and each.severity >= Severity.HIGH:
             yield Checked(each, "reported as ordinary, but judged an attack: look at it first")
+        elif _odd(each) and len(people[each.digest]) < _AGREE:
+            yield Checked(each, "reported as ordinary by one person, but something was found in it")
+        elif _odd(each) and each.digest not in odd and len(odd) >= many:
+            yield Checked(each, "much is reported as ordinary in which something was found")
         elif by_reporter[each.reporter] > most and taken[each.reporter] > most:
             yield Checked(each, "more than a third of all reports are of this person")
         elif copies[alike] > COPIES:
@@ -126,7 +150,12 @@ def _doubted(reports: Sequence[Report]) -> Iterator[Checked]:
             yield Checked(each, "this person reports far more than others do")
         else:
             taught[mine] += 1
+            odd |= {each.digest} if _odd(each) else set()
             yield Checked(each)
+
+
+def _odd(each: Report) -> bool:
+    return each.label == "ham" and each.severity > 0
 
 
 def export(folder: Path, kept: Path, found: Iterable[Checked]) -> tuple[int, int]:
@@ -144,3 +173,15 @@ def export(folder: Path, kept: Path, found: Iterable[Checked]) -> tuple[int, int
             target.write_bytes(source.read_bytes())
             counts[each.report.label] += 1
     return counts["spam"], counts["ham"]
+
+
+def content_of(path: Path) -> dict[str, str]:
+    """What a kept message says: some of its header, and the beginning of its text."""
+    content = path.read_bytes()[:_LARGEST]
+    mail = next(one for one in formats() if one.id == "mail")
+    source = Source(path, path.name, hashlib.sha256(content).hexdigest(), len(content))
+    for shape, batch in mail.read(source):
+        if shape == "mail.message" and batch.num_rows:
+            row = batch.slice(0, 1).to_pylist()[0]
+            return {name: str(row.get(column) or "")[:_SHOWN] for name, column in _COLUMNS.items()}
+    return dict.fromkeys(_COLUMNS, "")

@@ -350,6 +350,18 @@ def test_reports_that_may_be_meant_to_mislead_wait():
     assert not any(doubts[each.digest] for each in rest)
 
 
+def test_who_alone_calls_ordinary_what_something_was_found_in_waits():
+    def said(digest, reporter, severity):
+        return Report(digest=digest, label="ham", reporter=reporter, time=1, severity=severity)
+
+    given = [said("a", "ann", 2), said("b", "ann", 0), said("c", "ann", 2), said("c", "bob", 2)]
+    doubts = [each.doubt for each in checked(given)]
+    assert "by one person" in doubts[0]
+    assert doubts[1:] == ["", "", ""]
+    decided = {"a": Decision(digest="a", label="ham", who="cid", time=2)}
+    assert not next(checked(given, decided)).doubt
+
+
 def test_one_person_teaches_little_more_than_others_do_and_two_are_not_compared():
     def said(label, reporter, count):
         return [

@@ -21,6 +21,7 @@ from labrys.evidence.unpack.walk import text
 from labrys.lake.compaction import compaction, merged
 from labrys.lake.ledger import CaseError, Found, Ledger, Segment, SourceRow
 from labrys.lake.lock import release, take
+from labrys.lake.progress import problems, resumed
 from labrys.lake.segment import LEADING, Written, plan, publish, read, read_all, write
 from labrys.ocsf.schema import FINDING
 
@@ -126,7 +127,7 @@ class Case:
             return replace(source, state="duplicate", same_as=earlier.name)
         rows = [row for row in self._ledger.by_digest(source.digest) if row.state in _READ]
         rows.sort(key=lambda row: (row.state != "done", row.name != source.name))
-        row = _resumed(source, rows[0]) if rows else replace(source, state="partial")
+        row = resumed(source, rows[0]) if rows else replace(source, state="partial")
         if row.state == "partial":
             self._handed_out[source.digest] = row
         return row
@@ -149,7 +150,7 @@ class Case:
 
     def problems(self) -> list[tuple[str, str]]:
         """(source, what the reader of results must know about it), nothing for a good source."""
-        return [(row.name, text) for row in self.sources() for text in _problems(row)]
+        return [(row.name, text) for row in self.sources() for text in problems(row)]
 
     # Writing
 
@@ -384,43 +385,6 @@ def _whole(file: Path) -> Iterator[None]:
 
 def _missing(file: Path) -> CaseError:
     return CaseError(f"{file}: missing, although the ledger lists it; restore it from a copy")
-
-
-def _resumed(source: SourceRow, row: SourceRow) -> SourceRow:
-    """How to go on with `source`, whose content the case has as `row`."""
-    if row.state == "done" and row.name != source.name:
-        return replace(source, state="duplicate", same_as=row.name)
-    made = replace(
-        row,
-        path=source.path,
-        mtime_ns=source.mtime_ns,
-        inode=source.inode,
-        superseded_by="",
-        state="done" if row.state == "done" else "partial",
-    )
-    if row.state == "done":
-        return made
-    if row.batches and (row.format, row.version) != (source.format, source.version):
-        reason = (
-            f"was read in part by {row.format} {row.version}, which is now"
-            f" {source.format} {source.version}: scan it into a new case"
-        )
-        return replace(made, state="failed", problems=(*row.problems, reason))
-    return replace(made, format=source.format, version=source.version, problems=())
-
-
-def _problems(row: SourceRow) -> Iterator[str]:
-    yield from row.problems
-    if row.state == "unknown":
-        yield "no format recognises it; it was not read"
-    if row.state == "duplicate":
-        yield f"has the same content as {row.same_as}; it was not read again"
-    if row.state == "partial":
-        yield f"was read in part only ({row.rows} records); scan again to go on"
-    if row.unparsed:
-        yield f"{row.unparsed} records could not be understood (shape unparsed)"
-    if row.superseded_by:
-        yield "has changed since; the records of both contents are in the case"
 
 
 def _require(path: Path, *, create: bool) -> None:

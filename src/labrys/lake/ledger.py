@@ -16,7 +16,6 @@ from labrys.errors import LabrysError
 from labrys.lake.segment import Place, Written
 
 VERSION: Final = 1
-STATES: Final = ("done", "partial", "duplicate", "failed", "unknown", "growing")
 _SOURCE: Final = (
     *("name", "path", "size", "mtime_ns", "inode", "digest", "format", "version"),
     *("state", "batches", "rows", "unparsed", "problems", "same_as", "superseded_by"),

@@ -21,6 +21,7 @@ _TABLE_FUNCTIONS: Final = frozenset(
         *("duckdb_columns", "duckdb_functions", "duckdb_types", "duckdb_views"),
     }
 )
+_NO_SELECT: Final = "only reading is allowed: give one SELECT"
 _CATALOGS: Final = frozenset(["information_schema", "pg_catalog"])
 _SPARK_FUNCTIONS_REFUSED: Final = frozenset(["reflect", "try_reflect", "java_method", "read_files"])
 
@@ -37,7 +38,8 @@ def tables_in_duckdb(tree: Any, views: Views) -> list[str]:
     """
     if tree["error"]:
         at = f" (at character {int(tree['position']) + 1})" if tree.get("position") else ""
-        raise EngineError(f"SQL: {tree['error_message']}{at}; one SELECT is expected")
+        said = f"{tree['error_message']}{at}; one SELECT is expected"
+        raise EngineError(f"SQL: {_NO_SELECT if 'Only SELECT' in said else said}")
     if len(tree["statements"]) != 1:
         raise EngineError("SQL: give one statement at a time")
     names, own, everything = [], set[str](), False
@@ -70,7 +72,7 @@ def tables_in_spark(text: str, views: Views) -> list[str]:
     except sqlglot.errors.SqlglotError as reason:
         raise EngineError(f"SQL: {reason}") from reason
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
-        raise EngineError("SQL: only reading is allowed: give one SELECT")
+        raise EngineError(f"SQL: {_NO_SELECT}")
     writing = (exp.DML, exp.DDL, exp.Command, exp.QueryTransform)
     for node in parsed[0].walk():
         if isinstance(node, writing) and not isinstance(node, exp.Query):

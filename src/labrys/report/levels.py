@@ -1,4 +1,4 @@
-"""How severity and confidence are called, and in which colour they are shown."""
+"""How severity and confidence are called."""
 
 from typing import Final
 
@@ -9,7 +9,6 @@ SEVERITY: Final = {
     4: "High",
     5: "Critical",
 }
-COLOUR: Final = {1: "#7b8794", 2: "#3b82a0", 3: "#c08a00", 4: "#d9531e", 5: "#b3123a"}
 PRIORITY: Final = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4}
 """OCSF `priority_id` of a severity."""
 

@@ -91,21 +91,22 @@ class Summary:
 
 def verdict(summary: Summary, incidents: int) -> str:
     """The honest line above every report: what was found, and what that does not prove."""
-    found = f"{_count(incidents, 'incident')} found" if incidents else "No incident found"
+    found = f"{counted(incidents, 'incident')} found" if incidents else "No incident found"
     if not summary.inconclusive:
         proof = " with the rules and detectors that ran; that is no proof of absence"
         return f"{found}{'' if incidents else proof}."
     parts = []
     if summary.unparsed:
-        parts.append(f"{_count(summary.unparsed, 'record')} could not be read")
+        parts.append(f"{counted(summary.unparsed, 'record')} could not be read")
     unknown = sum(not each.format for each in summary.sources)
     if unknown:
-        parts.append(f"{_count(unknown, 'file')} of no known format")
+        parts.append(f"{counted(unknown, 'file')} of no known format")
     if summary.problems:
-        parts.append(f"{_count(sum(each.count for each in summary.problems), 'problem')} met")
+        parts.append(f"{counted(sum(each.count for each in summary.problems), 'problem')} met")
     unread = "; ".join(parts)
     return f"{found}, but the result is inconclusive: {unread}. That part is unknown, not clean."
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """`1 rule`, `2 rules`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -13,9 +13,9 @@ from labrys.lake.places import Places
 from labrys.ocsf.attack import technique
 from labrys.report.contents import Report, Row
 from labrys.report.levels import SEVERITY
-from labrys.report.summary import verdict
+from labrys.report.summary import counted, verdict
 from labrys.report.unread import EXAMPLES, Unread, grouped, place
-from labrys.report.visible import visible, when
+from labrys.report.visible import ending, visible, when
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,9 @@ _STEPS: Final = 14
 _GROUPED: Final = ("severity_max", "row_min", "row_count")
 _AT_END: Final = 20
 """So many folded rules and problems are listed."""
+_PATH: Final = 90
 _FIELDS: Final = 2
+_TECHNIQUES: Final = 12
 _PLACED: Final = 6
 """So many addresses of an incident are shown with their country and network."""
 _VALUE: Final = 160
@@ -97,7 +99,9 @@ def _head(console: "Console", report: Report) -> None:
     if summary.case:
         parts.append(visible(summary.case, 80))
     if summary.records or summary.sources:
-        parts.append(f"{summary.records:,} records from {len(summary.sources):,} sources")
+        parts.append(
+            f"{counted(summary.records, 'record')} from {counted(len(summary.sources), 'source')}"
+        )
     if summary.time_start is not None:
         span = (when(summary.time_start, seconds=False), when(summary.time_end, seconds=False))
         parts.append(f"{span[0]} to {span[1]} UTC")
@@ -111,7 +115,7 @@ def _incident(console: "Console", report: Report, number: int, row: Row) -> None
     console.print()
     mark = f"{row['rank']:>2} {SEVERITY[severity].upper()}"
     _beside(console, mark, 12, _STYLE[severity], visible(row["title"], 300), "bold")
-    facts = [f"score {row['score']:.0f}", f"confidence {row['confidence']}"]
+    facts = [f"score {row['score']:.0f}", f"likelihood {row['confidence']} %"]
     if row["time_start"] is not None:
         facts.insert(0, f"{_span(row['time_start'], row['time_end'])} UTC")
     facts.append(f"incident {row['uid']}")
@@ -121,8 +125,9 @@ def _incident(console: "Console", report: Report, number: int, row: Row) -> None
         _say(console, f"Addresses: {placed}", indent=4)
     _timeline(console, report, number)
     if row["techniques"]:
-        names = ", ".join(_technique(uid) for uid in row["techniques"][:12])
-        _say(console, f"Techniques: {names}", indent=4)
+        names = ", ".join(_technique(uid) for uid in row["techniques"][:_TECHNIQUES])
+        more = len(row["techniques"]) - _TECHNIQUES
+        _say(console, f"Techniques: {names}{f' and {more} more' if more > 0 else ''}", indent=4)
     if row["advice"]:
         _say(console, "Next", indent=4, style="bold")
         for place, step in enumerate(row["advice"], start=1):
@@ -176,7 +181,7 @@ def _finding(console: "Console", row: Row, count: int) -> None:
     why = visible(row["why"] or "", 300)
     if row["evidence"]:
         first = row["evidence"][0]
-        why += f" [{visible(first['_source'], 120)} at {first['_offset']}]"
+        why += f" [{ending(first['_source'], _PATH)} at {first['_offset']}]"
     _beside(console, "", 25, "", why, "dim")
 
 
@@ -279,10 +284,10 @@ def _rules(report: Report) -> list[str]:
         made.append(f"\nRan: {ran}.")
     if summary.rejected:
         waiting = sum(each.waiting for each in summary.rejected)
-        made.append(
-            f"{len(summary.rejected):,} rules could not be loaded ({waiting:,} of them wait for a "
-            "list of yours); `labrys rules check` says why."
-        )
+        if bad := len(summary.rejected) - waiting:
+            made.append(f"Not loaded: {counted(bad, 'rule')}; `labrys rules check DIR` says why.")
+        if waiting:
+            made.append(f"Waiting for values of yours (--lists): {counted(waiting, 'rule')}.")
     if summary.seconds:
         total = sum(summary.seconds.values())
         made.append(f"{total:.1f} CPU seconds.")

@@ -289,7 +289,8 @@ def test_the_table_says_what_matters() -> None:
     assert "case/srv02/System.evtx at 65,536: chunk checksum does not match (17 times)" in made
     assert "2 findings are hidden by an exception" in made
     assert "Application package installed: 360 times on 12 hosts, low" in made
-    assert "2 rules could not be loaded (1 of them wait for a list of yours)" in made
+    assert "Not loaded: 1 rule; `labrys rules check DIR` says why." in made
+    assert "Waiting for values of yours (--lists): 1 rule." in made
 
 
 def test_colour_only_when_asked() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labrys.report.testing import HOSTILE
-from labrys.report.visible import iso, visible, when
+from labrys.report.visible import ending, iso, visible, when
 
 text = st.one_of(st.text(), st.sampled_from(HOSTILE))
 
@@ -40,3 +40,10 @@ def test_times() -> None:
     assert iso(1_772_614_353_123) == "2026-03-04T08:52:33.123Z"
     assert iso(-11_644_473_600_000) == "1601-01-01T00:00:00.000Z"
     assert iso(None) == iso(1 << 62) == ""
+
+
+@given(text, st.integers(2, 50))
+def test_of_a_long_path_the_end_is_shown(raw: str, length: int) -> None:
+    assert ending("case/" + "a" * 100 + "b.log", 6) == "…b.log"
+    assert ending("b.log", 6) == "b.log"
+    assert ending(raw, length) == visible(ending(raw, length))

@@ -30,6 +30,11 @@ def visible(text: object, length: int = 0) -> str:
     return _HIDDEN.sub(_spell, made)
 
 
+def ending(path: str, length: int) -> str:
+    """A path made visible; of a long one the end, because that says which file it is."""
+    return visible(path if len(path) <= length else f"…{path[1 - length :]}")
+
+
 def _spell(found: re.Match[str]) -> str:
     character = found.group()
     number = ord(character)

@@ -128,6 +128,8 @@ def scan(case: Case, options: Options, watch: Watcher) -> Scan:
     except DiskFull as full:
         notes.append(f"{full}: the rest was not read; free some space and scan again")
         names = frozenset(row.name for row in case.sources())
+    if not names:
+        notes.append("there are no files in what was given: nothing was read")
     try:
         with writing(case):
             notes.extend(detect_rest(case, tools, options, watch))

@@ -20,6 +20,7 @@ from labrys.triage.columns import NO_TIME, read
 from labrys.triage.explain import summary, title
 from labrys.triage.folded import folded
 from labrys.triage.group import group
+from labrys.triage.likelihood import confidence
 from labrys.triage.nodes import fold
 from labrys.triage.said import said
 from labrys.triage.story import Story, members, stories
@@ -59,7 +60,8 @@ def incidents(
     del nodes, groups  # large, and no longer needed
     order = _ranking(told)
     table = pa.Table.from_pylist(
-        [_row(told[number], place) for place, number in enumerate(order, start=1)], schema=INCIDENT
+        [_row(told[number], place, len(told)) for place, number in enumerate(order, start=1)],
+        schema=INCIDENT,
     )
     spans = [(told[number].begin, told[number].end) for number in order]
     chosen = _positions(spans)
@@ -92,16 +94,16 @@ def _positions(spans: list[tuple[int, int]]) -> Ints:
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
-def _row(story: Story, place: int) -> dict[str, Any]:
-    severity = rank.severity(story)
+def _row(story: Story, place: int, incidents: int) -> dict[str, Any]:
+    severity, score = rank.severity(story), rank.score(story)
     return {
         "uid": blake2b(b"incident|" + story.anchor.encode(), digest_size=12).hexdigest(),
         "title": title(story),
         "summary": summary(story),
         "rank": place,
-        "score": rank.score(story),
+        "score": score,
         "severity_id": severity,
-        "confidence": rank.confidence(story),
+        "confidence": confidence(story, score, incidents),
         "time_start": None if story.start == NO_TIME else story.start,
         "time_end": None if story.finish == NO_TIME else story.finish,
         "tactics": in_order(rank.tactics(story)),

@@ -59,12 +59,6 @@ def severity(story: Story) -> int:
     return worst
 
 
-def confidence(story: Story) -> int:
-    """The surest finding's confidence, a little more for each further rule that agrees."""
-    surest = max(hit.confidence for hit in story.hits)
-    return min(99, surest + min(15, 3 * (len(story.hits) - 1))) if surest < 99 else surest
-
-
 def tactics(story: Story) -> set[str]:
     """All tactics of the incident's findings."""
     return {tactic for hit in story.hits for tactic in hit.attack.tactics}

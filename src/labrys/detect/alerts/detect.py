@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.detect.alerts import twice
 from labrys.detect.alerts.generic import PLAIN_ENOUGH, SENTENCE, Recognised, others, recognised
 from labrys.detect.alerts.products import Holds, Product, Scale, products
 from labrys.evidence.timestamps import parse
@@ -18,7 +19,7 @@ from labrys.ocsf.entities import entities, entity_values
 from labrys.ocsf.schema import ENTITY, EVIDENCE, FINDING, REASON
 
 DETECTOR: Final = "alerts"
-VERSION: Final = "1"
+VERSION: Final = "2"
 _MULTI: Final = "\x1e"
 _LONGEST: Final = 200
 _REASON: Final = 400
@@ -92,10 +93,11 @@ def _findings(shape: str, rows: pa.Table, product: Product) -> pa.Table:
     ids = _text(rows, "_id")
     time = _time(rows, product)
     techniques = _techniques(rows, product)
+    rule = _rule(rows, product, title)
     constant = {"detector": DETECTOR, "version": VERSION, "author": product.name, "shape": shape}
     columns = {
-        "uid": _joined(DETECTOR, product.id, ids),
-        "rule_uid": _joined(product.id, _rule(rows, product, title)),
+        "uid": _joined(DETECTOR, product.id, pc.coalesce(_same(rows, product, time, rule), ids)),
+        "rule_uid": _joined(product.id, rule),
         "title": title,
         "time_start": time,
         "time_end": time,
@@ -112,6 +114,14 @@ def _findings(shape: str, rows: pa.Table, product: Product) -> pa.Table:
     }
     columns |= {name: pa.repeat(pa.scalar(value), count) for name, value in constant.items()}
     return pa.table({name: columns[name] for name in FINDING.names}, schema=FINDING)
+
+
+def _same(rows: pa.Table, product: Product, time: pa.Array, rule: pa.Array) -> pa.Array:
+    """What the copies of an alert share; null where they cannot be told."""
+    if not product.same:
+        return pa.nulls(rows.num_rows, pa.string())
+    *ends, protocol = (_text(rows, name) for name in product.same)
+    return twice.name(time, rule, ends, protocol)
 
 
 def _rule(rows: pa.Table, product: Product, title: pa.Array) -> pa.Array:

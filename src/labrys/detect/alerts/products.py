@@ -35,7 +35,8 @@ class Product:
     """How records of one product are known for alerts, and which columns say what.
 
     `higher`: where this holds, severity is at least that, and the technique (if not empty) that.
-    `entities` None: the shape's OCSF map says it.
+    `entities` None: the shape's OCSF map says it. `same`: address and port of one side, of the
+    other, and the protocol: what copies of an alert share beside its time and rule.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Product:
     tactics: tuple[str, tuple[tuple[str, str], ...]]
     reasons: tuple[str, ...]
     entities: tuple[EntityColumn, ...] | None
+    same: tuple[str, ...] = ()
 
 
 @cache
@@ -97,6 +99,7 @@ def _product(entry: dict[str, Any]) -> Product:
         entities=None
         if entities is None
         else tuple(EntityColumn(kind, role, tuple(columns)) for kind, role, columns in entities),
+        same=tuple(entry.get("same", ())),
     )
 
 

@@ -355,3 +355,74 @@ def test_whatever_a_record_holds_it_is_a_finding_or_none(records: list[dict[str,
             assert 1 <= row["severity_id"] <= 5
             assert 0 <= row["confidence"] <= 100
             assert orjson.dumps(row["title"])
+
+
+def test_what_hayabusa_and_a_firewall_say_joins_in() -> None:
+    row = {"RuleTitle": "Made up", "Level": "crit", "Computer": "pc-7", "Channel": "Sec"}
+    (alert,) = found("csv.record", row)
+    assert (alert["title"], alert["severity_id"]) == ("Made up", 4)
+    assert ("host", "pc-7", "device") in entities(alert)
+    attack = {"event_kind": "alert", "alert_name": "Made.Up", "alert_level": "critical"}
+    (alert,) = found("appliance.fortigate", {**attack, "src_ip": "203.0.113.9"})
+    assert (alert["title"], alert["severity_id"]) == ("Made.Up", 3)
+    assert not found("appliance.fortigate", {**attack, "event_kind": "traffic"})
+
+
+FLOW = {
+    "src_ip": "192.0.2.7",
+    "src_port": 49152,
+    "dest_ip": "203.0.113.9",
+    "dest_port": 80,
+    "proto": "TCP",
+}
+EVE = {**FLOW, "alert": {"signature": "EXAMPLE checkin", "signature_id": 2019401, "severity": 1}}
+COPY = {
+    "rule": {"level": 3, "description": "Suricata: Alert - EXAMPLE checkin", "id": "86601"},
+    "agent": {"id": "003", "name": "sensor", "ip": "192.0.2.2"},
+    "data": {**EVE, "timestamp": "2026-09-21T14:13:20.000000+0000"},
+}
+
+
+def test_what_one_sensor_writes_twice_is_one_finding() -> None:
+    (eve,) = found("suricata.alert", EVE)
+    # fast.log has the same alert at another place, and so have other readers.
+    back = {
+        "src_ip": "dest_ip",
+        "src_port": "dest_port",
+        "dest_ip": "src_ip",
+        "dest_port": "src_port",
+    }
+    turned = {**EVE, **{back[name]: FLOW[name] for name in back}}
+    (again,) = found("suricata.alert", turned)
+    # Wazuh passes it on a second later.
+    (copied,) = found("json.record", COPY, time=TIME + 1000)
+    assert eve["uid"] == again["uid"] == copied["uid"]
+    assert eve["rule_uid"] == copied["rule_uid"]
+    assert eve["severity_id"] == copied["severity_id"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"src_port": 49153}, {"dest_ip": "203.0.113.10"}, {"proto": "UDP"}]
+)
+def test_another_connection_is_another_finding(change: dict[str, Any]) -> None:
+    first, second = found("suricata.alert", EVE, {**EVE, **change})
+    assert first["uid"] != second["uid"]
+
+
+def test_another_time_is_another_finding() -> None:
+    (first,), (second,) = (found("suricata.alert", EVE, time=TIME + more) for more in (0, 60_000))
+    assert first["uid"] != second["uid"]
+
+
+def test_what_stands_for_ports_in_icmp_does_not_matter() -> None:
+    echo = {**EVE, "proto": "ICMP", "src_port": 8, "dest_port": 0}
+    bare = {name: echo[name] for name in echo if not name.endswith("_port")}
+    first, second = found("suricata.alert", echo, bare)
+    assert first["uid"] == second["uid"]
+
+
+def test_an_alert_without_ends_or_time_is_told_by_its_place() -> None:
+    nowhere = {"alert": EVE["alert"]}
+    rows = found("suricata.alert", nowhere, nowhere)
+    assert len({row["uid"] for row in rows}) == 2
+    assert len({row["uid"] for row in found("suricata.alert", EVE, EVE, time=None)}) == 2

@@ -8,7 +8,7 @@ import pyarrow as pa
 from labrys.detect.mail import explain
 from labrys.detect.mail.columns import Floats, Ints
 from labrys.detect.mail.features import Seen
-from labrys.detect.mail.kinds import KINDS, certain_malware, kinds
+from labrys.detect.mail.kinds import KINDS, PHISHING, certain_malware, kinds, words_alone
 from labrys.detect.mail.score import ID, Model, Scores, model, scores
 from labrys.ocsf.entities import entities
 from labrys.ocsf.schema import FINDING, Severity
@@ -55,16 +55,17 @@ def _found(table: pa.Table, made: Model) -> pa.Table:
 
 
 def severities(judged: Scores, kind: Ints, made: Model) -> Ints:
-    """For each message 0 (nothing to say) or its severity: the surer, the higher; spam is
-    low at most."""
+    """For each message 0 (nothing to say) or its severity: the surer, the higher; spam is low at most,
+    and so is phishing that nothing but its words tells from the notices of a service."""
     limit = made.thresholds
     found: Ints = np.zeros(len(judged.margin), np.int64)
     found[judged.margin > limit["suspicious"]] = Severity.LOW
     found[(found > 0) & (kind == _SPAM) & (judged.margin <= limit["likely"])] = (
         Severity.INFORMATIONAL
     )
-    found[(judged.margin > limit["likely"]) & (kind != _SPAM)] = Severity.MEDIUM
-    found[(judged.margin > limit["sure"]) & (kind != _SPAM)] = Severity.HIGH
+    more = (kind != _SPAM) & ~((kind == PHISHING) & words_alone(judged.features))
+    found[(judged.margin > limit["likely"]) & more] = Severity.MEDIUM
+    found[(judged.margin > limit["sure"]) & more] = Severity.HIGH
     malware = certain_malware(judged.features)
     found[malware] = np.maximum(found[malware], Severity.MEDIUM)
     return found

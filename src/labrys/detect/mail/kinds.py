@@ -55,6 +55,25 @@ KINDS: Final = (
     ),
     Kind("spam", "Spam", (), (), "Delete it; report it to your filter."),
 )
+PHISHING: Final = 1
+_WRONG: Final = (
+    *("reply_elsewhere", "reply_to_free_mail", "reply_other_free_mail", "name_is_other_address"),
+    *("name_of_brand", "subject_of_brand", "name_of_recipient", "subject_of_recipient"),
+    *("name_unlike_domain", "from_malformed", "from_free_mail", "from_odd_ending", "from_odd_name"),
+    *("from_itself", "recipients_hidden", "auth_failed", "links_mismatched", "links_to_ip"),
+    *(
+        "links_with_user",
+        "links_strange",
+        "links_shortened",
+        "links_free_hosting",
+        "links_odd_host",
+    ),
+    *("links_brand_in_host", "links_brand_elsewhere", "links_qr", "links_in_attachments"),
+    *("html_forms", "html_password", "html_scripts", "attached_program", "attached_macro"),
+    *("attached_html", "attached_archive", "attached_locked", "attached_tricks", "coin_address"),
+    *("phone_numbers", "disguised_words", "zero_width"),
+)
+"""What there is of phishing besides words."""
 _AT: Final = {name: at for at, name in enumerate(NAMES)}
 
 
@@ -74,6 +93,13 @@ def certain_malware(features: Floats) -> Bools:
     tricked = runs & _has(features, "attached_tricks", "attached_member_runs")
     smuggled = _has(features, "attached_html") & (_of(features, "attached_html_signs") >= 2)
     return np.asarray(tricked | smuggled, bool)
+
+
+def words_alone(features: Floats) -> Bools:
+    """Whether only words speak against a message: its sender is named, nothing that he says of himself
+    disagrees, and links lead to him or to services that are known. So is a true "reset your password"."""
+    wrong = np.nan_to_num(features[:, [_AT[name] for name in _WRONG]], nan=1.0)
+    return np.asarray((wrong <= 0).all(axis=1), bool)
 
 
 def _of(features: Floats, name: str) -> Floats:

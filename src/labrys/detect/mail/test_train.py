@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from labrys.detect.mail import threat, train
@@ -15,7 +16,7 @@ from labrys.detect.mail.train_check import canary
 from labrys.detect.mail.train_corpora import enveloped, manifest
 from labrys.detect.mail.train_made import made
 from labrys.detect.mail.train_modern import modern
-from labrys.detect.mail.train_own import LEAST, Mailbox, labelled, learn, moved
+from labrys.detect.mail.train_own import LEAST, Mailbox, labelled, learn, moved, senders
 from labrys.detect.mail.train_rows import read_messages, rows
 from labrys.errors import LabrysError
 from labrys.guard.training import quarantine
@@ -176,11 +177,37 @@ def test_no_word_comes_to_speak_for_a_message(tmp_path, plain):
     phrase = b"kestrel lantern protocol of the northern orchard committee\n" * 6
     planted = [raw + phrase if b"multipart" not in raw else raw for raw in good]
     own = Mailbox.of(*labelled(folders(tmp_path, bad, planted)))
-    after = moved(model(), own.cut, own.bad, np.ones(len(own.bad), bool)).weights
+    after = moved(model(), own.cut, own.bad, np.ones(len(own.bad))).weights
     before = model().weights
     step = float(np.abs(after[after != 0]).min())
     assert (after >= np.minimum(before, 0) - step).all()
     assert (after != before).any()
+
+
+def test_one_sender_counts_for_a_share_whatever_he_writes(tmp_path, plain):
+    bad, good = plain
+    often = [
+        b"From: Eve <eve@flood.example>\r\nSubject: note %d\r\n\r\n" % n
+        + b"%s wibbleton plonkish number %d snarfgate " % (b"abcdefgh"[n % 8 : n % 8 + 1] * 70, n)
+        for n in range(8)
+    ] + [b"From: Eve <eve@flood.example>\r\nSubject: note\r\n\r\n" + own_spam(n) for n in range(60)]
+    own = Mailbox.of(*labelled(folders(tmp_path, bad, good + often)))
+    used = np.ones(len(own.bad), bool)
+    counts = own.counts(own.bad, used)
+    eve = np.array([each == "eve@flood.example" for each in own.table["from_address"].to_pylist()])
+    ham = ~own.bad
+    assert eve.sum() > 0.3 * ham.sum()
+    assert counts[eve].sum() <= 0.15 * ham.sum() + 1e-9
+    assert (counts[~eve] > 0).all()
+    assert not own.counts(own.bad, ~used).any()
+
+
+def test_free_mail_is_told_apart_by_address_and_no_sender_is_alone():
+    said = ["a@gmail.com", "b@gmail.com", "x@one.firm.example", "y@two.firm.example", "", None]
+    address, domain = senders(pa.table({"from_address": pa.array(said, pa.string())}))
+    assert len(set(address.tolist())) == 6
+    assert len(set(domain.tolist())) == 5
+    assert domain[2] == domain[3]
 
 
 def test_a_canary_speaks_of_the_shipped_model():

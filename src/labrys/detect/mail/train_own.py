@@ -2,6 +2,7 @@
 
 Weights of words move only where the user's mail is judged wrongly; trees stay as they are. Thresholds
 rise until the user's ham, each part judged by a model without it, stays below them; they never fall.
+Of a side no address counts for more than 15 %, and no domain for more than a third.
 Needs scikit-learn (the extra [ml]).
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.detect.mail import hosts
 from labrys.detect.mail.columns import Bools, Floats, Ints, mask
 from labrys.detect.mail.features import Seen
 from labrys.detect.mail.score import LEVELS, TEXTS, Model, model, scores, shipped
@@ -30,9 +32,11 @@ from labrys.detect.mail.train_check import (
     suspects,
 )
 from labrys.errors import LabrysError
+from labrys.evidence.mail.domains import registered
 from labrys.evidence.records import Source
 from labrys.evidence.registry import SNIFF_BYTES, choose, formats
 from labrys.guard.training import quarantine
+from labrys.guard.training.copies import PART, evened
 from labrys.guard.training.quarantine import Suspect
 from labrys.model.card import packed, save
 
@@ -90,22 +94,33 @@ class Mailbox:
     seen: Seen
     cut: Passages
     part: Ints
+    by: tuple[Ints, Ints]
+    """Numbers for who wrote each: the address, and the domain that somebody registered."""
 
     @classmethod
     def of(cls, table: pa.Table, bad: Bools) -> "Mailbox":
         """Messages as `labelled` gives them."""
         seen = Seen(table)
         part = np.array([int(one[:8], 16) % _PARTS for one in table["cluster"].to_pylist()])
-        return cls(table, bad, seen, passages(seen), part)
+        return cls(table, bad, seen, passages(seen), part, senders(table))
+
+    def counts(self, bad: Bools, used: Bools) -> Floats:
+        """What each message counts: 0 if it is not used, less than 1 if its sender gave very much."""
+        made = np.zeros(len(bad))
+        address, domain = self.by
+        made[used] = np.minimum(
+            evened(address[used], bad[used], PART), evened(domain[used], bad[used])
+        )
+        return made
 
     def held_out(self, made: Model, bad: Bools, used: Bools) -> Floats:
         """The margin of each message by a model that has learnt from those used, but not from it."""
-        margin = np.zeros(len(bad))
+        margin, counts = np.zeros(len(bad)), self.counts(bad, used)
         for number in range(_PARTS):
             mine = self.part == number
             learns = ~mine & used
             both = bool(bad[learns].any() and not bad[learns].all())
-            by = moved(made, self.cut, bad, learns) if both else made
+            by = moved(made, self.cut, bad, np.where(mine, 0.0, counts)) if both else made
             margin[mine] = scores(self.seen, by).margin[mine]
         return margin
 
@@ -133,10 +148,11 @@ def _checked(made: Model, own: Mailbox, before: dict[str, Suspect], *, keep: boo
 
 def _learnt(made: Model, own: Mailbox, checked: Checked) -> tuple[Model, dict[str, Any]]:
     """The model that has learnt from what is used, and what is told of it."""
-    good = checked.margin[checked.used & ~checked.bad]
-    bad = checked.margin[checked.used & checked.bad]
-    limits = raised(made, good)
-    whole = moved(made, own.cut, checked.bad, checked.used)
+    counts = own.counts(checked.bad, checked.used)
+    side = checked.used & ~checked.bad
+    good, bad = checked.margin[side], checked.margin[checked.used & checked.bad]
+    limits = raised(made, good, counts[side])
+    whole = moved(made, own.cut, checked.bad, counts)
     report = {
         "good": len(good),
         "bad": len(bad),
@@ -200,14 +216,29 @@ def _distinct(found: list[pa.Table]) -> pa.Table | None:
     return table.append_column("cluster", pa.array(clusters)).take(pa.array(kept, pa.int64()))
 
 
-def moved(made: Model, cut: Passages, bad: Bools, chosen: Bools) -> Model:
-    """The model with weights of words moved by the chosen messages."""
+def senders(table: pa.Table) -> tuple[Ints, Ints]:
+    """A number for the address that wrote each message, and for its domain; free mail is written by
+    many, so there the address is the domain. Whoever names no sender is like no other."""
+    address = [(each or "").lower() for each in table["from_address"].cast(pa.string()).to_pylist()]
+    named = [each or f"?{at}" for at, each in enumerate(address)]
+    domain = []
+    for each in named:
+        host = each.rpartition("@")[2]
+        domain.append(each if host in hosts.FREE_MAIL else registered(host) or each)
+    first, second = (np.unique(np.array(each), return_inverse=True)[1] for each in (named, domain))
+    return first.astype(np.int64), second.astype(np.int64)
+
+
+def moved(made: Model, cut: Passages, bad: Bools, counts: Floats) -> Model:
+    """The model with weights of words moved by the messages that count, each by so much."""
     from sklearn.linear_model import SGDClassifier
 
-    mine = chosen[cut.owner]
+    mine = counts[cut.owner] > 0
     label = bad[cut.owner][mine]
     # Both sides weigh the same, however many messages there are of each.
-    weight = cut.share[mine] / np.where(label, label.mean(), 1 - label.mean())
+    weight = cut.share[mine] * counts[cut.owner][mine]
+    part = float(weight[label].sum() / weight.sum())
+    weight /= np.where(label, part, 1 - part)
     learner = SGDClassifier(
         loss="log_loss", alpha=1e-7, learning_rate="constant", eta0=_STEP, max_iter=_ROUNDS,
         tol=None, random_state=1,
@@ -226,11 +257,13 @@ def moved(made: Model, cut: Passages, bad: Bools, chosen: Bools) -> Model:
     return replace(made, weights=quantised(weights)[0].astype(np.float32))
 
 
-def raised(made: Model, ham: Floats) -> dict[str, float]:
+def raised(made: Model, ham: Floats, counts: Floats) -> dict[str, float]:
     """Thresholds that no more of this ham is above than of other ham, and never lower than before."""
     limits = {}
     for level in LEVELS:
-        few = float(np.quantile(ham, 1 - FALSE_ALARMS[level], method="higher"))
+        few = float(
+            np.quantile(ham, 1 - FALSE_ALARMS[level], method="inverted_cdf", weights=counts)
+        )
         limits[level] = round(max(made.thresholds[level], few + _MARGIN), 4)
     return limits
 

@@ -53,6 +53,14 @@ def _slowly(count: int, _: Draw) -> Iterator[Report]:
         yield _report(number, f"mallory-{number % _ACCOUNTS}", severity=int(Severity.LOW))
 
 
+def _in_pairs(count: int, _: Draw) -> Iterator[Report]:
+    """As slowly, but two accounts say it of each."""
+    for number in range(count // 2):
+        for which in (0, 1):
+            who = f"mallory-{(2 * number + which) % _ACCOUNTS}"
+            yield _report(number, who, severity=int(Severity.LOW))
+
+
 def _against_others(count: int, draw: Draw) -> Iterator[Report]:
     """Spam that others report too."""
     for number in range(count):
@@ -72,6 +80,7 @@ _REPORTS: Final[dict[str, Reports]] = {
     "known attacks by ten accounts": _known_attacks,
     "attacks that others report": _against_others,
     "slow drift by ten accounts": _slowly,
+    "slow drift, two accounts each": _in_pairs,
 }
 
 

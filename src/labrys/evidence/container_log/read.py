@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 
-from labrys.evidence import timestamps
+from labrys.evidence import logons, timestamps
 from labrys.evidence.json_stream import BadRecord, objects
 from labrys.evidence.ndjson.rows import flat
 from labrys.evidence.records import Records, Shaped, Source
@@ -24,7 +24,6 @@ _CRI: Final = re.compile(
     rb"([FP])(?::\S{0,100})? ?(.*)",
     re.DOTALL,
 )
-_DOCKER: Final = frozenset(("log", "stream", "time"))
 _POD: Final = re.compile(
     r"(?:.*/)?(?:(?P<pod>[a-z0-9.-]{1,253})_(?P<namespace>[a-z0-9-]{1,63})_"
     r"(?P<container>[a-z0-9-]{1,253})-(?P<id>[0-9a-f]{64})\.log"
@@ -153,4 +152,4 @@ def _inner(text: str) -> tuple[str, dict[str, Any], int | None]:
                 return "web.access", request[0], request[1]
             fields = flat(record)
             return "json.record", fields, timestamps.of_record(fields)
-    return "text.line", {"line": text}, None
+    return "text.line", {"line": text, **(logons.told(text) or {})}, None

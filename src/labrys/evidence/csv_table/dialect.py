@@ -18,10 +18,11 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 _SHARE: Final = 0.9
 _SHARE_BELOW_HEADER: Final = 0.5
 _MAX_COLUMNS: Final = 1_000
-_NAME: Final = re.compile(r"[A-Za-z_@#$%][^\x00-\x1f{}\"=<>]{0,79}")
+_NAME: Final = re.compile(r"[A-Za-z_@#$%][^\x00-\x1f{}\"=<>]{0,79}|[A-Z]{2}<[A-Z]{2}")
 _VALUE: Final = re.compile(
     r"[-+]?[\d.,:x%]+|(?:\d{1,3}\.){3}\d{1,3}(?:[:/]\d+)?|[0-9a-fA-F:-]{12,}"
 )
+_FRACTION: Final = re.compile(r"\d{3} \D")
 _PREAMBLE: Final = re.compile(rb"(?:sep=(.)|#TYPE [^\n]{0,500}?)\r?\n", re.IGNORECASE)
 _WIDE: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -81,8 +82,18 @@ def _with(delimiter: str, lines: list[str], cut: bool) -> tuple[float, Dialect] 
         return None
     if width == 2 and not header:
         return None
+    if delimiter == "," and not header and _is_prose(rows):
+        return None
     names = rows[0] if header else [f"column_{number + 1}" for number in range(width)]
     return width * count / len(rows), Dialect(delimiter, header, tuple(names))
+
+
+def _is_prose(rows: list[list[str]]) -> bool:
+    """Whether most commas are those of sentences, a space after them, or of a clock's fraction."""
+    inner = [cell for row in rows[:50] for cell in row[1:]]
+    spaced = sum(cell[:1] == " " and len(cell) > 1 for cell in inner)
+    fractions = sum(bool(_FRACTION.match(row[1])) for row in rows[:50] if len(row) > 1)
+    return (spaced + fractions) * 2 > len(inner)
 
 
 def _is_header(rows: list[list[str]]) -> bool:

@@ -5,7 +5,7 @@ Field names: https://www.freedesktop.org/software/systemd/man/systemd.journal-fi
 
 from typing import Any, Final, NamedTuple
 
-from labrys.evidence import timestamps, unix_message
+from labrys.evidence import program_message, timestamps
 from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.names import type_name
 from labrys.evidence.syslog.header import FACILITIES, SEVERITIES
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 def row(entry: Fields) -> Row:
     """The row of an entry whose values are text, lists of text, or null."""
     message, program = _one(entry, "MESSAGE"), _program(entry)
-    shape, said = unix_message.parse(program, message or "")
+    shape, said = program_message.parse(program, message or "")
     fields: Fields = {
         "message": message,
         "program": program,

@@ -29,7 +29,6 @@ _END: Final = re.compile(
 """How the name in a term ends: with a macro, or a label that can be the topmost (section 7.1)."""
 _MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]{0,60})=(\S*)\Z", re.I)
 _NEEDS_NAME: Final = frozenset(("include", "exists", "ip4", "ip6"))
-_LOOKS_UP: Final = frozenset(("include", "a", "mx", "ptr", "exists"))
 _LENGTHS: Final = frozenset(("a", "mx", "ip4", "ip6"))
 
 

@@ -69,8 +69,9 @@ class Header(NamedTuple):
 def parse(line: str) -> Header | None:
     """The head of a line; None when it has none that is known."""
     if found := _CLASSIC.match(line):
-        stamp = found[2]
-        return _header(found, " " not in stamp[7:])
+        in_capitals = found[3].endswith(":") and found[3].isupper()  # perhaps a zone, and no host
+        zoned = _HOSTLESS.match(line) if in_capitals else None
+        return _hostless(zoned) if zoned else _header(found, " " not in found[2][7:])
     if found := _MODERN.match(line):
         return _header(found, False)
     if found := _HOSTLESS.match(line):
@@ -88,6 +89,9 @@ def _header(found: "re.Match[str]", yearless: bool) -> Header:
     priority, stamp, host, program, pid, message = found.groups()
     facility, severity = _priority(priority) if priority else (None, None)
     header = Header(stamp, not yearless, host, program, pid, message, facility, severity)
+    if host == ":":  # nor a program
+        program, pid, message = _tagged(found.string[found.end(3) :].lstrip())
+        return header._replace(host=None, program=program, pid=pid, message=message)
     if host.endswith(":"):  # no host was written: what stands there is the program
         rest = found.string[found.start(3) :]
         if (again := _TAGGED.fullmatch(rest)) and again[1]:
@@ -106,8 +110,9 @@ def _hostless(found: "re.Match[str]") -> Header:
     priority, stamp, rest = found.groups()
     facility, severity = _priority(priority) if priority else (None, None)
     program, pid, message = _tagged(rest)
-    stamp = stamp.rstrip(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    has_year = " " in stamp[7:]
+    bare = stamp.rstrip(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    has_year = " " in bare[7:]
+    stamp = stamp if has_year else bare
     return Header(stamp, has_year, None, program, pid, message, facility, severity)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from labrys.evidence import timestamps, unix_message
+from labrys.evidence import program_message, timestamps, unix_message
+from labrys.evidence.appliance import message as appliance
 from labrys.evidence.auditd import record as audit
 from labrys.evidence.auditd.join import Event, Joiner, whole_events
 from labrys.evidence.records import Records, Shaped, Source
@@ -15,14 +16,18 @@ from labrys.evidence.syslog.plain import plain
 from labrys.evidence.syslog.years import Years, find_years
 from labrys.evidence.text_lines import decode, lines
 from labrys.evidence.web_access import common as web
+from labrys.evidence.web_access import proxy
 
 _AUDIT_PROGRAMS: Final = frozenset(
     ["audispd", "audisp-syslog", "audit", "auditd", "kernel", "sedispatch"]
 )
-_WEB_PROGRAMS: Final = frozenset(["nginx", "httpd", "apache", "apache2", "lighttpd", "h2o"])
+_WEB_PROGRAMS: Final = frozenset(
+    ["nginx", "httpd", "apache", "apache2", "lighttpd", "h2o", "haproxy", "squid", "(squid-1)"]
+)
 _UPTIME: Final = re.compile(r"\[\s{0,8}\d{1,12}\.\d{1,9}\] ", re.ASCII)
 _AUDIT_TYPED: Final = re.compile(r"([A-Z][A-Z_0-9]{2,30}) (?=[\w-]{1,30}=)", re.ASCII)
 _REPEATED: Final = re.compile(r"(?:--- )?last message repeated (\d{1,9}) times?(?: ---)?")
+_ZONED: Final = re.compile(r"Z|[+-]\d\d:?\d\d", re.ASCII)
 _LEVELS: Final = frozenset(
     level
     for line in (
@@ -103,7 +108,8 @@ class _Reader:
         if header is None:
             bare = Header(None, True, None, None, None, text)
             # Lines of the audit log among those of syslog, as when both go into one file.
-            if not (text.startswith("type=") and self._audit(bare, None, offset, len(raw))):
+            said = text.startswith("type=") and self._audit(bare, None, offset, len(raw))
+            if not said and not self._appliance(bare, None, offset, len(raw)):
                 self._headless(offset, raw, text)
             return
         stamp, message = header.timestamp, header.message
@@ -113,8 +119,11 @@ class _Reader:
             time = timestamps.parse(stamp) if header.has_year else self._years.time(stamp, offset)
         if header.program in _AUDIT_PROGRAMS and self._audit(header, time, offset, len(raw)):
             return
-        shape, fields = unix_message.parse(header.program, message)
-        if header.program in _WEB_PROGRAMS and (request := web.parse(message)):
+        if self._appliance(header, time, offset, len(raw)):
+            return
+        shape, fields = program_message.parse(header.program, message)
+        asked = header.program in _WEB_PROGRAMS
+        if asked and (request := web.parse(message) or proxy.parse(message)):
             shape, fields = "web.access", {**request[0], "request_time": request[0]["timestamp"]}
             del fields["timestamp"]
             time = request[1] if request[1] is not None else time
@@ -125,8 +134,30 @@ class _Reader:
             fields = fields | {"cut": "true"}
         self._add(header, time, shape, fields, (offset, len(raw)))
 
+    def _appliance(self, header: Header, time: int | None, offset: int, size: int) -> bool:
+        """Take in the message of a firewall or its like; False when it is none."""
+        if header.timestamp is None and header.program is None:
+            event = appliance.bare(header.message)
+        else:
+            event = appliance.parse(header.program, header.message)
+        if event is None:
+            return False
+        if event.time is not None and (
+            event.exact or not _ZONED.search(header.timestamp or "", 10)
+        ):
+            time = event.time
+        self._last = (header, time, event.shape, event.fields)
+        self._add(header, time, event.shape, event.fields, (offset, size), event.host)
+        return True
+
     def _add(
-        self, header: Header, time: int | None, shape: str, fields: Fields, at: tuple[int, int]
+        self,
+        header: Header,
+        time: int | None,
+        shape: str,
+        fields: Fields,
+        at: tuple[int, int],
+        host: str | None = None,
     ) -> None:
         row: Any = {
             "timestamp": header.timestamp,
@@ -137,10 +168,11 @@ class _Reader:
             **fields,
         }
         if header.facility:
-            row["facility"], row["severity"] = header.facility, header.severity
+            row.setdefault("facility", header.facility)
+            row.setdefault("severity", header.severity)
         if header.extra:
             row = header.extra | row
-        host = header.host
+        host = host or header.host
         if shape.startswith("linux.sysmon."):
             time = timestamps.parse(fields.get("TimeCreated")) or time
             host = fields.get("Computer") or host

@@ -117,3 +117,12 @@ def test_no_line_takes_long(start, unit):
     began = time.process_time()
     parse(start + unit * (1_000_000 // len(unit)))
     assert time.process_time() - began < 2
+
+
+def test_a_firewall_without_a_name_and_one_that_says_its_zone() -> None:
+    nameless = parse("Aug 15 2026 23:30:09 : %ASA-6-302016 Teardown UDP")
+    assert nameless is not None
+    assert (nameless.host, nameless.message) == (None, "%ASA-6-302016 Teardown UDP")
+    zoned = parse("Apr 15 2026 09:34:34 EDT: %ASA-5-106100: access-list")
+    assert zoned is not None
+    assert (zoned.timestamp, zoned.has_year) == ("Apr 15 2026 09:34:34 EDT", True)

@@ -23,6 +23,8 @@ def rows(path: Path) -> list[Row]:
 
 def test_the_sample_reads_as_its_golden_output():
     check_golden(rows(SAMPLE), HERE / "golden" / "auth.ndjson")
+    appliances = HERE / "samples" / "appliances.log"
+    check_golden(rows(appliances), HERE / "golden" / "appliances.ndjson")
 
 
 def test_what_the_lines_become():

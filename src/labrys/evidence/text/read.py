@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from labrys.evidence import logons
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines, wide
 from labrys.evidence.timestamps import parse
@@ -63,6 +64,7 @@ def sniff(head: bytes, name: str) -> float:
 def read(source: Source) -> Iterator[Shaped]:
     """Each line that is not empty as a row of `text.line`, column `line`; `_offset` in bytes.
 
+    Where it tells of a log-on, further columns say which (`evidence.logons`).
     `_time` is the time that the line begins with, or else the first one near its beginning.
     """
     records = Records(source)
@@ -71,7 +73,8 @@ def read(source: Source) -> Iterator[Shaped]:
             if raw:
                 line = decode(raw)
                 time = _time(line, source.modified)
-                records.add(SHAPE, {"line": line}, time=time, offset=offset, size=len(raw) + 80)
+                fields = {"line": line, **(logons.told(line) or {})}
+                records.add(SHAPE, fields, time=time, offset=offset, size=len(raw) + 80)
                 if cut:
                     records.unparsed(offset, "a line too long: the rest of it is left out")
             if records.full:

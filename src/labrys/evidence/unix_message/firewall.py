@@ -31,7 +31,7 @@ _SAME: Final = (
 def parse(message: str) -> Parsed:
     """A packet under netfilter's own names, its rule's `prefix` and what that says was done.
 
-    `event` is blocked or allowed where the prefix says so, else logged. Bare words (`SYN`, `DF`)
+    `event` is blocked (then `flow_state` is REJ) or allowed where the prefix says so, else logged. Bare words (`SYN`, `DF`)
     are `flags`; a packet quoted inside an ICMP error is left to the message.
     """
     start = message.find("IN=")
@@ -53,6 +53,8 @@ def parse(message: str) -> Parsed:
     fields["flags"] = flags or None
     verdicts = (name for name, form in _VERDICTS if form.search(prefix[:200]))
     fields["event"] = next(verdicts, "logged")
+    if fields["event"] == "blocked":
+        fields["flow_state"] = "REJ"  # as Zeek calls it: whoever counts failures knows it
     for ours, theirs in _SAME:
         fields[ours] = fields.get(theirs) or None
     return fields

@@ -283,7 +283,8 @@ SAID = [
         " PROTO=TCP SPT=4444 DPT=22 WINDOW=1024 RES=0x00 SYN URGP=0 ",
         "linux.firewall blocked prefix=[UFW_BLOCK] flags=DF,SYN IN=eth0 OUT= MAC=aa SRC=192.0.2.9"
         " DST=192.0.2.1 LEN=40 TTL=54 PROTO=TCP SPT=4444 DPT=22 WINDOW=1024 RES=0x00 URGP=0"
-        " src_ip=192.0.2.9 src_port=4444 dst_ip=192.0.2.1 dst_port=22 protocol=TCP",
+        " src_ip=192.0.2.9 src_port=4444 dst_ip=192.0.2.1 dst_port=22 protocol=TCP"
+        " flow_state=REJ",
     ),
     ("kernel", "usb 1-1: new device", "linux.syslog"),
     ("postfix/smtpd", "connect from unknown[192.0.2.9]", "linux.syslog"),

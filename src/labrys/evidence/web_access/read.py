@@ -11,7 +11,7 @@ from labrys.evidence.json_stream import BadRecord, objects
 from labrys.evidence.records import Records, Shaped, Source
 from labrys.evidence.text_lines import decode, lines
 from labrys.evidence.values import flatten
-from labrys.evidence.web_access import common, json_record
+from labrys.evidence.web_access import common, json_record, proxy
 from labrys.evidence.web_access.w3c import Layout
 
 SHAPE: Final = "web.access"
@@ -33,7 +33,7 @@ def sniff(head: bytes, name: str) -> float:
             layout.directive(line)
     if layout.names:
         return 0.95 if layout.is_web and looked_at[0].startswith("#") else 0.0
-    matching = sum(map(common.is_strict, looked_at))
+    matching = sum(common.is_strict(line) or proxy.parse(line) is not None for line in looked_at)
     return 0.9 if matching and matching * 5 >= len(looked_at) * 3 else 0.0
 
 
@@ -74,7 +74,7 @@ def _text(stream: Any, records: Records) -> Iterator[None]:
         if line[0] == "#":
             layout.directive(line)
             continue
-        found = (layout.parse(line) if layout.names else None) or parse(line)
+        found = (layout.parse(line) if layout.names else None) or parse(line) or proxy.parse(line)
         if found is None:
             reason = "longer than 1 MiB" if cut else "not a request"
             records.unparsed(offset, reason, raw)

@@ -10,7 +10,7 @@ from labrys.evidence.testing import Row, check_golden
 from labrys.evidence.web_access.read import read, sniff
 
 HERE = Path(__file__).parent
-SAMPLES = ["access.log", "iis.log", "access.json", "cloudfront.log", "clouds.json"]
+SAMPLES = ["access.log", "iis.log", "proxies.log", "access.json", "cloudfront.log", "clouds.json"]
 
 
 def rows(path: Path) -> list[Row]:
@@ -126,3 +126,21 @@ def test_requests_that_clouds_log():
     # A path and a host, for a whole address is what a proxy is told by.
     assert (google["cs-uri"], google["cs-host"]) == ("/admin?x=1", "shop.example.com")
     assert (azure["cs-uri"], azure["c-ip"]) == ("/login?a=1", "192.0.2.9")
+
+
+def test_proxies_tell_of_requests_too() -> None:
+    first, broken, through, tunnel = rows(HERE / "samples" / "proxies.log")
+    assert (first["c-ip"], first["cs-uri-stem"], first["sc-status"]) == (
+        "203.0.113.9",
+        "/wp-login.php",
+        "200",
+    )
+    assert (first["_time"], first["c-port"]) == (1_772_600_767_100, "50000")
+    assert (broken["c-ip"], broken["request"]) == ("2001:db8::9", "<BADREQ>")
+    assert (through["cs-host"], through["cs-username"], through["r-ip"]) == (
+        "shop.example",
+        "anna",
+        "203.0.113.9",
+    )
+    assert (tunnel["cs-host"], tunnel["s-action"]) == ("evil.example", "TCP_DENIED")
+    assert "r-ip" not in tunnel

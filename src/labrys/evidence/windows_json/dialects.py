@@ -7,6 +7,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
+import orjson
+
 from labrys.evidence import timestamps, windows_event
 from labrys.evidence.values import flatten
 from labrys.evidence.windows_event import Event
@@ -29,6 +31,7 @@ _AUDIT: Final = {"audit failure": "0x8010000000000000", "audit success": "0x8020
 _CLASSIC: Final = frozenset(["Application", "System", "Windows PowerShell"])
 # What a flat record may have twice, from System and from the data. (Keywords are several as such.)
 _SHARED: Final = sorted(windows_event.SYSTEM - {"Keywords"})
+_VERDICTS: Final = frozenset(["RuleTitle", "RuleFile", "RuleAuthor"])
 _PARAMETER: Final = re.compile(r"param\d{1,3}")
 _WRAPPERS: Final = ("_source", "result", "document", "data")
 _WRAPPED: Final = 3
@@ -79,13 +82,22 @@ def _is_get_winevent(document: Document) -> bool:
     return "ProviderName" in document and "LogName" in document and "Id" in document
 
 
+def _is_evtxecmd(document: Document) -> bool:
+    return "EventId" in document and "Channel" in document and "ChunkNumber" in document
+
+
 def _is_flat(document: Document) -> bool:
     return _flat_names(tuple(document))
 
 
 @lru_cache(maxsize=4096)
 def _flat_names(names: tuple[str, ...]) -> bool:
-    """Whether a flat record has an event id and a channel or provider, whatever it calls them."""
+    """Whether a flat record has an event id and a channel or provider, whatever it calls them.
+
+    What a detector says of an event (Hayabusa's timeline) names both, and is not the event.
+    """
+    if not _VERDICTS.isdisjoint(names):
+        return False
     table = _names("flat")
     has = {
         column for column in table if column in names or not set(names).isdisjoint(table[column])
@@ -243,6 +255,23 @@ def _property(value: Any) -> Any:
     return value
 
 
+def _from_evtxecmd(document: Document) -> Event:
+    """EvtxECmd, JSON or CSV: the data is JSON in `Payload`, and `PayloadData1` its summary."""
+    payload = document.pop("Payload", None)
+    system = _taken(document, _names("evtxecmd"))
+    if isinstance(level := system.get("Level"), str):
+        system["Level"] = _LEVELS.get(level.lower(), 0 if level == "LogAlways" else level)
+    for word in str(document.pop("Keywords", "")).split(","):
+        if word.strip().lower() in _AUDIT:
+            system["Keywords"] = _AUDIT[word.strip().lower()]
+    try:
+        tree = orjson.loads(payload) if isinstance(payload, str) else payload
+    except orjson.JSONDecodeError:
+        tree = None
+    data = windows_event.data_fields(tree) if isinstance(tree, dict) else {"Data": payload}
+    return _with_rest(windows_event.from_columns(system, data), document)
+
+
 def _from_flat(document: Document) -> Event:
     """Everything on one level: NXLog, the Security-Datasets, Splunk, Log Analytics, Zircolite."""
     fields = flatten(document) if dict in map(type, document.values()) else document
@@ -348,6 +377,7 @@ _DIALECTS: Final[tuple[tuple[Callable[[Document], bool], Reader], ...]] = (
     (_is_bare_tree, windows_event.from_tree),
     (_is_winlogbeat, _from_winlogbeat),
     (_is_get_winevent, _from_get_winevent),
+    (_is_evtxecmd, _from_evtxecmd),
     (_is_flat, _from_flat),
     (_is_wazuh, _from_wazuh),
     (_is_dotted_tree, _from_dotted_tree),

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from labrys.guard.training.rows import Bools, Ints, Rows, identity
+from labrys.guard.training.rows import Bools, Floats, Ints, Rows, identity
 
 COPIES: Final = 3
 """Of equal rows of one label so many count; more teach nothing new, they only weigh."""
@@ -52,6 +52,21 @@ def crowded(rows: Rows) -> Bools:
         for name in names:
             of = mine[rows.source[mine] == name]
             made[of[most:]] = True
+    return made
+
+
+def evened(source: Ints, side: Bools, at_most: float = SHARE) -> Floats:
+    """What each row counts, so that no source weighs more on its side than `at_most` of all rows; 1
+    where it gave less. Unlike `crowded` nothing is set aside: who honestly gives much is heard as well.
+
+    Of a side of few rows, or of so few sources that some must have more, each counts 1.
+    """
+    made = np.ones(len(source))
+    for each in (True, False):
+        mine = np.flatnonzero(side == each)
+        _, of, count = np.unique(source[mine], return_inverse=True, return_counts=True)
+        if len(mine) >= _ENOUGH and len(count) * at_most >= 1:
+            made[mine] = np.minimum(1.0, at_most * len(mine) / count)[of]
     return made
 
 

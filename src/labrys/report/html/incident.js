@@ -44,7 +44,7 @@ function incidentView(incident, words, printed = false) {
       h('h2', null, incident.title),
       h('div.facts', null,
         fact('Score', incident.score.toFixed(0), 'of 100: severity, breadth over the kill chain, rarity and confidence'),
-        fact('Confidence', `${incident.confidence} %`), fact('Findings', number(incident.total)),
+        fact('Likelihood', `${incident.confidence} %`, 'that it is an attack: judged on made-up weeks with attacks in them, above 20 % rather more'), fact('Findings', number(incident.total)),
         fact('Rules', number(incident.rules)),
         fact('Hosts', number(new Set(incident.findings.flatMap((row) => row.entities.filter((e) => e.type === 'host').map((e) => e.value))).size)))),
     h('p.story', null, incident.summary),
@@ -77,25 +77,48 @@ function steps(incident) {
   return h('ol.steps', null, incident.advice.map((step) => h('li', null, step)));
 }
 
+// One line for each rule, its first finding; the others come out of it. A search shows what matches.
 function findings(incident, words, printed) {
   const rows = incident.findings;
   const shown = words.length ? rows.filter((row) => words.every((word) => row.text.includes(word))) : rows;
   const used = words.length && !shown.length ? rows : shown;
   const body = h('tbody');
-  const open = new Map();
+  const entries = new Map();
+  const folded = new Map();
+  const alike = new Map();
   for (const row of used) {
-    const line = findingRow(row, () => toggle(row));
-    open.set(row.index, { line, row, detail: null });
-    body.append(line);
-    if (printed) continue;
-    line.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' && event.key !== ' ') return;
+    const key = words.length ? row : `${row.rule.uid}\n${row.rule.title}`;
+    if (!alike.has(key)) alike.set(key, []);
+    alike.get(key).push(row);
+  }
+  for (const group of alike.values()) {
+    const [first, ...rest] = group;
+    const more = rest.length ? h(printed ? 'small' : 'button.small', { 'aria-expanded': 'false' }, `${number(rest.length)} more of this rule`) : null;
+    const unfold = () => {
+      if (!rest.length || entries.has(rest[0].index)) return;
+      let last = entries.get(first.index);
+      for (const row of rest) {
+        (last.detail || last.line).after(place(row, null));
+        last = entries.get(row.index);
+      }
+      more.remove();
+    };
+    if (more && !printed) more.addEventListener('click', (event) => { event.stopPropagation(); unfold(); });
+    body.append(place(first, more));
+    for (const row of rest) folded.set(row.index, unfold);
+  }
+  function place(row, more) {
+    const entry = { row, line: findingRow(row, () => toggle(row), more), detail: null };
+    entries.set(row.index, entry);
+    if (!printed) entry.line.addEventListener('keydown', (event) => {
+      if (event.target !== entry.line || (event.key !== 'Enter' && event.key !== ' ')) return;
       event.preventDefault();
       toggle(row);
     });
+    return entry.line;
   }
   function toggle(row, on) {
-    const entry = open.get(row.index);
+    const entry = entries.get(row.index);
     const show = on === undefined ? !entry.detail : on;
     if (show && !entry.detail) {
       entry.detail = h('tr.detail', null, h('td', { colspan: 4 }, details(row)));
@@ -107,7 +130,8 @@ function findings(incident, words, printed) {
     entry.line.setAttribute('aria-expanded', show);
   }
   function reveal(index) {
-    const entry = open.get(index);
+    if (!entries.has(index) && folded.has(index)) folded.get(index)();
+    const entry = entries.get(index);
     if (!entry) return;
     toggle(entry.row, true);
     entry.line.scrollIntoView({ block: 'center', behavior: 'smooth' });
@@ -122,16 +146,23 @@ function findings(incident, words, printed) {
   return { element, reveal };
 }
 
-function findingRow(row, onToggle) {
+function findingRow(row, onToggle, more) {
   const chips = row.entities.slice(0, 6).map((entity) => h(`span.chip.t-${entity.type}`, { title: `${entity.type.replace('_', ' ')}: ${entity.value}` }, shorten(entity.value, 34)));
   if (row.entities.length > 6) chips.push(h('span.chip', null, `+${row.entities.length - 6}`));
   return h('tr.finding', { tabindex: 0, 'aria-expanded': 'false', onclick: onToggle },
     h('td.time', null, row.start === null ? 'no time' : [h('span', null, when(row.start, 'day')), ' ', h('b', null, when(row.start, 'clock'))],
       row.end !== null ? h('small', null, `for ${duration(row.end - row.start)}`) : null),
     h('td', null, h('div.title', null, h(`i.dot.b${row.severity}`, { title: SEVERITY[row.severity] }), row.rule.title),
-      row.rule.author ? h('small', null, `Rule by ${row.rule.author}`) : null, h('div.chips', null, chips)),
+      matched(row), row.rule.author ? h('small', null, `Rule by ${row.rule.author}`) : null, h('div.chips', null, chips, more)),
     h('td.why', null, row.why),
     h('td.evidence', { title: row.source || null }, row.source ? pointer(row) : 'none'));
+}
+
+// What the record says where the rule looked: the two longest values, in the rule's order.
+function matched(row) {
+  const given = row.reasons.filter(([name, value]) => name && value);
+  const telling = [...given].sort((a, b) => b[1].length - a[1].length).slice(0, 2);
+  return given.filter((reason) => telling.includes(reason)).map(([name, value]) => h('code.matched', null, h('span', null, `${name}: `), shorten(value, 160)));
 }
 
 // Where a record is: the file first, because that is what people look for.

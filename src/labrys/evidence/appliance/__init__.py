@@ -1,0 +1,1 @@
+"""What firewalls, VPN gateways and other appliances write, in syslog or by themselves."""

@@ -1,0 +1,1 @@
+"""Logs whose `#Fields:` line names their columns."""

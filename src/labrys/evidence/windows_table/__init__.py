@@ -1,0 +1,1 @@
+"""Windows events that some tool made a table of."""
