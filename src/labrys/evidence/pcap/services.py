@@ -12,6 +12,7 @@ SERVICES: Final = (
     *("", "dns", "http", "ssl", "ssh", "smb", "krb_tcp", "rdp", "dhcp", "quic", "ntp", "krb"),
     *("smtp", "ftp", "ldap", "irc", "socks", "dce_rpc", "mysql", "snmp", "vnc", "pop3", "imap"),
     *("telnet", "tftp", "sip", "stun", "mdns", "llmnr", "nbns", "ssdp", "bittorrent"),
+    "mqtt",
 )
 _CODE: Final = {name: number for number, name in enumerate(SERVICES)}
 DNS, HTTP, SSL, SSH, SMB = (_CODE[name] for name in ("dns", "http", "ssl", "ssh", "smb"))
@@ -20,6 +21,7 @@ KRB, LDAP, DCE_RPC = _CODE["krb"], _CODE["ldap"], _CODE["dce_rpc"]
 SMTP, FTP, IRC, POP3, IMAP = (_CODE[name] for name in ("smtp", "ftp", "irc", "pop3", "imap"))
 MDNS, LLMNR, NBNS = _CODE["mdns"], _CODE["llmnr"], _CODE["nbns"]
 MYSQL: Final = _CODE["mysql"]
+MQTT: Final = _CODE["mqtt"]
 
 _SERVICE_PORTS: Final = (
     *(1080, 1194, 1433, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 3128, 3268, 3306, 3389),
@@ -88,7 +90,26 @@ def _of_tcp(head: Headers, packet: Ints) -> Ints:
     # What a client says first in IRC, and also in FTP and POP3.
     irc = ((word == 0x55534552) | (word == 0x50415353)) & ~_any(ports, 21, 110)
     irc |= (word >> 24 == 0x3A) & (low >= 6660) & (low <= 7000)
-    conditions = [http, tls, ftp, smb, rdp, rpc, dns, kerberos, ldap, mysql, old_tls, socks, irc]
+    # CONNECT, its length in one byte or two, and the name of the protocol behind a length of its own.
+    mqtt = (word & 0xFF00FFFF == 0x10000004) & (next_word == 0x4D515454)
+    mqtt |= (word & 0xFF00FFFF == 0x10000006) & (next_word == 0x4D514973)
+    mqtt |= (word & 0xFF8080FF == 0x10800000) & (next_word == 0x044D5154)
+    conditions = [
+        http,
+        tls,
+        ftp,
+        smb,
+        rdp,
+        rpc,
+        dns,
+        kerberos,
+        ldap,
+        mysql,
+        old_tls,
+        socks,
+        irc,
+        mqtt,
+    ]
     names = [
         "http",
         "ssl",
@@ -103,6 +124,7 @@ def _of_tcp(head: Headers, packet: Ints) -> Ints:
         "ssl",
         "socks",
         "irc",
+        "mqtt",
     ]
     for text, name in _TEXTS:
         conditions.append(word == int.from_bytes(text[:4], "big"))
@@ -130,12 +152,13 @@ def _of_udp(head: Headers, packet: Ints) -> Ints:
     stun = (next_word == 0x2112A442) & (word >> 30 == 0)
     ssdp = _any(ports, 1900)
     kerberos = _any(ports, 88, 464) & np.isin(word >> 24, _ASN1)
+    ldap = _any(ports, 389) & (word >> 24 == 0x30)
     snmp = _any(ports, 161, 162) & (word >> 24 == 0x30)
     sip = _any(ports, 5060)
     tftp = _any(ports, 69)
     conditions = [
         quic, names & _any(ports, 53), names & _any(ports, 5353), names & _any(ports, 5355),
-        names & _any(ports, 137), dhcp, ntp, stun, ssdp, kerberos, snmp, sip, tftp,
+        names & _any(ports, 137), dhcp, ntp, stun, ssdp, kerberos, snmp, sip, tftp, ldap,
     ]  # fmt: skip
     kinds = [
         "quic",
@@ -151,6 +174,7 @@ def _of_udp(head: Headers, packet: Ints) -> Ints:
         "snmp",
         "sip",
         "tftp",
+        "ldap",
     ]
     conditions = [condition & (length >= 4) for condition in conditions]
     return np.select(conditions, [_CODE[kind] for kind in kinds], 0)

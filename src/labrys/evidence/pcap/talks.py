@@ -26,6 +26,7 @@ from labrys.evidence.pcap.protocols import (
     kerberos,
     ldap,
     mailbox,
+    mqtt,
     quic,
     rdp,
     rpc,
@@ -45,6 +46,7 @@ _FIRST_PACKETS: Final = {
     services.HTTP: 12, services.SSL: 14, services.DNS: 8, services.SSH: 6, services.KRB_TCP: 12,
     services.RDP: 14, services.MYSQL: 14, services.SMTP: 10_000, services.FTP: 20_000,
     services.IRC: 10_000, services.LDAP: 2_000, services.POP3: 100, services.IMAP: 100,
+    services.MQTT: 2_000,
 }  # fmt: skip
 """How many packets of each side are read at a connection's beginning."""
 Step = Callable[[Talk, Records, bool], None]
@@ -56,6 +58,7 @@ _DIALOGUES: Final[dict[int, Datagram]] = {
     services.LDAP: ldap.packet,
     services.POP3: mailbox.packet,
     services.IMAP: mailbox.packet,
+    services.MQTT: mqtt.packet,
 }
 """Protocols in which both sides talk in turns; they may agree to go on with TLS."""
 _STEPS: Final[dict[int, Step]] = {
@@ -77,6 +80,7 @@ _DATAGRAMS: Final[dict[int, Datagram]] = {
     services.NBNS: dns.netbios,
     services.DHCP: dhcp.datagram,
     services.KRB: kerberos.datagram,
+    services.LDAP: ldap.datagram,
     services.QUIC: quic.datagram,
 }
 _PACKETS: Final[dict[int, Datagram]] = {

@@ -1,4 +1,4 @@
-"""Reads LDAP (RFC 4511): binds and changes named as in Zeek's `ldap.log`, searches as in
+"""Reads LDAP (RFC 4511), over UDP too: binds and changes named as in Zeek's `ldap.log`, searches as in
 `ldap_search.log`, filters as RFC 4515 writes them."""
 
 from typing import Any, Final
@@ -135,6 +135,16 @@ class _Session(dialogue.Session):
 
 
 packet = dialogue.packets(_Session)
+
+
+def datagram(talk: Talk, records: Records, piece: Piece, reply: bool) -> None:
+    """Whole messages in a datagram: CLDAP (RFC 1798), as clients look for a domain's controllers."""
+    session: _Session = talk.state or _Session()
+    talk.state = session
+    side = session.said if reply else session.asked
+    side.buffer, side.last = piece.data, piece._replace(data=b"")
+    session.heard(talk, records, reply)
+    side.buffer = b""
 
 
 def _asked(data: bytes, operation: Part, at: Piece, number: str) -> _Asked | None:
