@@ -21,19 +21,22 @@ TEXTS = st.lists(
     ).map("".join),
     max_size=5,
 )  # fmt: skip
-REPLACED = [(_ADDRESS, " zurl "), (_MAILBOX, ""), (_APART, r" \1 "), *_MARKS]
-REPLACED = [(pattern, by.replace("$1", r"\1")) for pattern, by in REPLACED]
+REPLACED = [
+    (_ADDRESS, " zurl ", (b"http", b"www")), (_MAILBOX, "", (b"@",)), (_APART, r" \1 ", ()), *_MARKS,
+]  # fmt: skip
+REPLACED = [(pattern, by.replace("$1", r"\1"), hints) for pattern, by, hints in REPLACED]
 
 
-@pytest.mark.parametrize(("pattern", "by"), REPLACED)
+@pytest.mark.parametrize(("pattern", "by", "hints"), REPLACED)
 @settings(max_examples=60, deadline=None)
 @given(texts=TEXTS)
-def test_replaced_as_arrow_does(pattern, by, texts):
+def test_replaced_as_arrow_does(pattern, by, hints, texts):
     texts = pa.array(texts, pa.string())
     wanted = pc.replace_substring_regex(texts, pattern, by)
     few = regex._few(texts, pattern, by)
     assert few is None or few.equals(wanted)
     assert regex.replaced(texts, pattern, by).equals(wanted)
+    assert regex.replaced(texts, pattern, by, hints).equals(wanted)
 
 
 @pytest.mark.parametrize("way", WAYS.values())
@@ -45,7 +48,7 @@ def test_matched_as_arrow_does(way, texts):
     assert regex.matched(texts, way.look, ignore_case=way.any_case).equals(wanted)
 
 
-@pytest.mark.parametrize("pattern", [pattern for pattern, _ in REPLACED])
+@pytest.mark.parametrize("pattern", [pattern for pattern, *_ in REPLACED])
 @settings(max_examples=60, deadline=None)
 @given(texts=TEXTS)
 def test_counted_as_arrow_does(pattern, texts):

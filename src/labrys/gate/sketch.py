@@ -14,6 +14,7 @@ _KEPT: Final = 256
 _RUN: Final = 5
 _BITS: Final = 40
 _EVERY: Final = 4
+"""A power of two."""
 _LONGEST: Final = 16 << 10
 _NAMED: Final = 4
 
@@ -21,7 +22,7 @@ _NAMED: Final = 4
 def sketch(text: str) -> tuple[int, ...]:
     """Some of the runs of letters of a text, the same ones wherever they occur; empty for hardly any."""
     runs = grams(pa.array([text.lower()], pa.string()), (_RUN,), _BITS, longest=_LONGEST).bucket
-    found = np.sort(runs[runs % _EVERY == 0])
+    found = np.sort(runs[runs & (_EVERY - 1) == 0])
     # And not np.unique, whose hashing costs more than all else here.
     kept = found[np.diff(found, prepend=-1) != 0][:_KEPT]
     return tuple(kept.tolist()) if len(kept) >= _RUN else ()

@@ -2,10 +2,12 @@
 than all else that is done about one message. Here they are compiled once, by the same engine (RE2).
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import re2
@@ -14,13 +16,27 @@ _PER_ITEM: Final = 16
 """So many instructions of an expression cost about as much to compile as one match does in Python."""
 
 
-def replaced(texts: pa.Array, pattern: str, by: str) -> pa.Array:
+def replaced(texts: pa.Array, pattern: str, by: str, hints: Sequence[bytes] = ()) -> pa.Array:
     r"""What `pyarrow.compute.replace_substring_regex` gives (texts without nulls; `by` may have `\1`).
 
-    The expression must not match nothing.
+    The expression must not match nothing. Where there are `hints`, in lower case, it can match only
+    what holds one of them: to look for them costs a fraction of what the expression does.
     """
+    if hints:
+        hit = holding(texts, hints)
+        if not hit.any():
+            return texts
+        if not hit.all():
+            some = replaced(texts.filter(pa.array(hit)), pattern, by)
+            return pc.replace_with_mask(texts, pa.array(hit), some)
     made = _few(texts, pattern, by)
     return pc.replace_substring_regex(texts, pattern, by) if made is None else made
+
+
+def holding(texts: pa.Array, hints: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """Which texts (no nulls) hold one of the hints, the letters of ASCII in whatever case."""
+    low = (text.lower() for text in _bytes(texts))
+    return np.fromiter((any(hint in text for hint in hints) for text in low), bool, len(texts))
 
 
 def matched(texts: pa.Array, pattern: str, *, ignore_case: bool = False) -> pa.Array:

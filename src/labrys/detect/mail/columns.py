@@ -26,9 +26,11 @@ def texts(table: pa.Table, name: str) -> pa.Array:
     """A column as text without nulls; empty where the table lacks it."""
     if name not in table.column_names:
         return pa.repeat(pa.scalar("", pa.string()), table.num_rows)
-    column = table[name].cast(pa.string())
+    column = table[name]
+    if not pa.types.is_string(column.type):
+        column = column.cast(pa.string())
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return pc.fill_null(whole, "")
+    return pc.fill_null(whole, "") if whole.null_count else whole
 
 
 def numbers(table: pa.Table, name: str) -> Floats:
@@ -41,7 +43,8 @@ def numbers(table: pa.Table, name: str) -> Floats:
 
 def mask(made: Any) -> Bools:
     """An Arrow array of booleans without nulls as NumPy's."""
-    return np.asarray(pc.fill_null(made, False).to_numpy(zero_copy_only=False), bool)
+    known = pc.fill_null(made, False) if made.null_count else made
+    return np.asarray(known.to_numpy(zero_copy_only=False), bool)
 
 
 def matches(said: pa.Array, pattern: str) -> Floats:

@@ -54,16 +54,17 @@ _KINDS: Final = (
 )  # fmt: skip
 _SKIP: Final = np.uint64(0xA0761D6478BD642F)
 _MARKS: Final = (
-    (r"(?i)(?:https?://|\bwww\.)[^\s<>\"]*[^\s<>\".,;:!?)]", " zurl "),
-    (r"<\|[^|<>]{0,40}\|>|\[/?INST\]|<</?SYS>>|</s>", " zdelim "),
-    (r"(?i)</?(?:system|instructions?|prompt|context|user|assistant|data|document|email)\b[^<>]{0,40}>", " ztag "),
-    (r"(?im)^(?:[^\w\n]|_){0,12}(system|assistant|user|human|developer|ai)[\W_]{0,8}:", " zrole $1 "),
-    (r"(?m)(?:^|\s)[#=*~-]{3,}(?:\s|$)", " zrule "),
-    (r"[.!?…。！？]+[\"')\]*_]*(?:\s|$)|\n\s*\n|\n\s*[-*•>|]+", " zeos "),
-    (r"\n\s*(\p{Lu})", " zeos $1"),
-    (r"[_{}\[\];=<>+&|\\#*^~]+", " zsign "),
-    (r"zeos\s+(?:(?:zeos|zsign)\s+)+", "zeos "),
+    (r"(?i)(?:https?://|\bwww\.)[^\s<>\"]*[^\s<>\".,;:!?)]", " zurl ", (b"://", b"www.")),
+    (r"<\|[^|<>]{0,40}\|>|\[/?INST\]|<</?SYS>>|</s>", " zdelim ", (b"<", b"[")),
+    (r"(?i)</?(?:system|instructions?|prompt|context|user|assistant|data|document|email)\b[^<>]{0,40}>", " ztag ", (b"<",)),
+    (r"(?im)^(?:[^\w\n]|_){0,12}(system|assistant|user|human|developer|ai)[\W_]{0,8}:", " zrole $1 ", (b":",)),
+    (r"(?m)(?:^|\s)[#=*~-]{3,}(?:\s|$)", " zrule ", (b"--", b"#", b"=", b"*", b"~")),
+    (r"[.!?…。！？]+[\"')\]*_]*(?:\s|$)|\n\s*\n|\n\s*[-*•>|]+", " zeos ", ()),
+    (r"\n\s*(\p{Lu})", " zeos $1", ()),
+    (r"[_{}\[\];=<>+&|\\#*^~]+", " zsign ", tuple(b"%c" % sign for sign in b"_{}[];=<>+&|\\#*^~")),
+    (r"zeos\s+(?:(?:zeos|zsign)\s+)+", "zeos ", ()),
 )  # fmt: skip
+"""Expressions, what they become, and of what (in lower case) a text that they match holds something."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -106,8 +107,8 @@ def read_words(texts: pa.Array) -> tuple[Words, Ints]:
     words of each text are written in letters of other alphabets."""
     # A text stands alone as it would among others: as lines of its own.
     marked = pc.binary_join_element_wise("\n\n", texts, "\n\n", "")
-    for pattern, mark in _MARKS:
-        marked = replaced(marked, pattern, mark.replace("$1", r"\1"))
+    for pattern, mark, hints in _MARKS:
+        marked = replaced(marked, pattern, mark.replace("$1", r"\1"), hints)
     plain, disguised = folded(marked)
     return words(plain), disguised
 

@@ -262,13 +262,15 @@ class _Run:
         known = self._fields.get(name)
         if known is not None:
             return known
-        if name is None:
-            arrays = list(self._batch.searched)
-        else:
-            array = self._resolve(name)
-            arrays = [] if array is None else [array]
-        self._fields[name] = [self._look(name, self._batch.column(array)) for array in arrays]
+        self._fields[name] = [self._look(name, column) for column in self._columns(name)]
         return self._fields[name]
+
+    def _columns(self, name: str | None) -> list[Column]:
+        """The columns that a field means, not yet searched."""
+        if name is None:
+            return [self._batch.column(array) for array in self._batch.searched]
+        array = self._resolve(name)
+        return [] if array is None else [self._batch.column(array)]
 
     def _anywhere(self) -> _Seen:
         """All columns that keywords are looked for in, as one: mostly they are in none."""
@@ -414,7 +416,7 @@ class _Run:
         return np.flatnonzero(present)
 
     def _row_test(self, atom: Atom, rows: Ints | None) -> Bools:
-        columns = [seen.column for seen in self._seen(atom.field)]
+        columns = self._columns(atom.field)  # no literal is asked for: nothing need be searched
         missing = np.ones(self._length(rows), np.bool_)
         for column in columns:
             missing &= column.null_rows if rows is None else column.null_rows[rows]
@@ -425,7 +427,7 @@ class _Run:
         return self._same_fields(atom, columns, rows)
 
     def _same_fields(self, atom: Atom, columns: list[Column], rows: Ints | None) -> Bools:
-        others = [seen.column for seen in self._seen(atom.value)]
+        others = self._columns(atom.value)
         answer = np.zeros(self._length(rows), np.bool_)
         if not columns or not others:
             return answer
