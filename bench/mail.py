@@ -9,7 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from bench.peers.mail import Peer, judged
 from labrys.detect.mail import train
 from labrys.detect.mail.columns import Bools, Floats
 from labrys.detect.mail.detect import detect
+from labrys.detect.mail.kinds import PHISHING, kinds, words_alone
 from labrys.detect.mail.score import text_scores
 from labrys.detect.mail.threat import COST, REWRITES
 from labrys.detect.mail.train_corpora import Sample, manifest, samples
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
         type=Path,
         help="unpacked packages with templates of mail (mail_templates.py)",
     )
+    parser.add_argument("--fresh", type=Path, help="packages that no model was looked at with")
     asked = parser.parse_args(arguments)
     if not (asked.data / "mail").is_dir():
         print(f"skipped: no corpora in {asked.data}")
@@ -57,8 +59,10 @@ def main(arguments: list[str]) -> int:
     learns = train.learnable(data)
     found = train.held_out(data, learns, lambda line: sys.stderr.write(f"{line}\n"))
     corpora(data, found.margin)
-    if asked.templates:
-        templates(asked.templates, data, found)
+    levels(data, found.margin)
+    for root, folders in ((asked.templates, mail_templates.FOLDERS), (asked.fresh, mail_templates.FRESH)):  # fmt: skip
+        if root:
+            templates(root, folders, data, found)
     control(data)
     attacks(asked.data, data, learns, found.said, asked.each)
     if asked.peers:
@@ -105,19 +109,38 @@ def corpora(data: train.Mail, margin: Floats) -> None:
                     print(f"  ham  {kind:13} {source:16} {wilson(hits, int(mine.sum()))}")
 
 
-def templates(root: Path, data: train.Mail, found: train.HeldOut) -> None:
+def levels(data: train.Mail, margin: Floats) -> None:
+    """False alarms at each level where the corpus that they are of had no say in setting it."""
+    setting = train.limiting(data)
+    print("\nlevels set without the corpus that is judged: how much of its ham is above")
+    for source in sorted(set(data.source[setting].tolist())):
+        limits = train.thresholds(margin, data, setting & (data.source != source))
+        mine = margin[setting & (data.source == source)]
+        said = (f"{name} {wilson(int((mine > one).sum()), len(mine))}" for name, one in limits.items())  # fmt: skip
+        print(f"  {source:16} {'; '.join(said)}")
+
+
+def templates(
+    root: Path, folders: Mapping[str, str], data: train.Mail, found: train.HeldOut
+) -> None:
     """False alarms among real templates of services' mail, which nothing was trained on."""
-    held = train.mail(rows(mail_templates.templates(root)))
+    held = train.mail(rows(mail_templates.templates(root, folders)))
     margin = found.fitted.margin(held, text_scores(held.seen, found.fitted.weights)[0])
-    likely = train.thresholds(found.margin, data, train.limiting(data))
     limits = {f"{share:.1%}": float(np.quantile(found.margin[usual(data)], 1 - share, method="higher")) for share in SHARES}  # fmt: skip
+    limits |= train.thresholds(found.margin, data, train.limiting(data))
+    spared = (kinds(held.features) == PHISHING) & words_alone(held.features)
     print(f"\ntemplates of {len(set(held.source.tolist()))} packages: how many messages are above")
-    for name, limit in {**limits, **likely}.items():
-        hits = {one: int((margin[held.source == one] > limit).sum()) for one in sorted(set(held.source.tolist()))}  # fmt: skip
-        said = ", ".join(f"{one.removeprefix('templates_')} {count}/{int((held.source == one).sum())}" for one, count in hits.items() if count)  # fmt: skip
-        print(
-            f"  {name:10} ({limit:.2f}) {wilson(sum(hits.values()), held.size)}: {said or 'none'}"
-        )
+    for name, limit in limits.items():
+        told(name, limit, held, margin > limit)
+    told("medium", limits["likely"], held, (margin > limits["likely"]) & ~spared)
+
+
+def told(name: str, limit: float, held: train.Mail, above: Bools) -> None:
+    """How many of all and of each package, and the mean over packages."""
+    each = {one: above[held.source == one] for one in sorted(set(held.source.tolist()))}
+    shares = np.mean([hit.mean() for hit in each.values()])
+    said = ", ".join(f"{one.removeprefix('templates_')} {int(hit.sum())}/{len(hit)}" for one, hit in each.items() if hit.any())  # fmt: skip
+    print(f"  {name:10} ({limit:.2f}) {wilson(int(above.sum()), held.size)}, mean of packages {shares:.1%}: {said or 'none'}")  # fmt: skip
 
 
 def control(data: train.Mail) -> None:

@@ -77,7 +77,7 @@ def templates(root: Path, folders: Mapping[str, str] = FOLDERS) -> Iterator[Samp
             continue
         for path in sorted(folder.rglob("*")):
             said = path.relative_to(folder).as_posix()
-            rest = said.partition(folders[name])[2]
+            rest = said[said.find(folders[name]) + len(folders[name]) :]
             wanted = path.suffix in _ENDINGS and folders[name] in said and not _NOT.search(rest)
             wanted = wanted and (folders is FOLDERS or _OF_MAIL.search(said) is not None)
             if wanted and 80 < path.stat().st_size < 200_000 and (raw := _message(path, said)):

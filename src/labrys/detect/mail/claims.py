@@ -76,6 +76,16 @@ def strangers(led: pa.Array, own: pa.Array) -> Bools:
     return np.asarray((each_distinct(led, hosts.known) == 0) & other, bool)
 
 
+def same_firm(led: pa.Array, own: pa.Array) -> Bools:
+    """Whether the domains that links lead to are of the brand that the sender's is of: a network's
+    own shortener, a store of files that writes about its files."""
+    pairs = zip(led.to_pylist(), own.to_pylist(), strict=True)
+    same = [
+        (who := brands.owner(mine)) is not None and brands.owner(one) == who for one, mine in pairs
+    ]
+    return np.array(same, bool)
+
+
 def brands_in_text(found: Words, own: pa.Array, longest: int) -> Floats:
     """How many brands each text names that its sender is not."""
     hashes, brand, ids = _names()

@@ -116,6 +116,7 @@ LINKS: Final = (
 )
 HTML: Final = (
     _sign("html", "written in HTML"),
+    _sign("picture_alone", "a picture to press, with hardly a word beside it"),
     _more("html_forms", "forms and fields"),
     _more("html_password", "fields for a password"),
     _more("html_scripts", "scripts"),
@@ -140,6 +141,7 @@ FEATURES: Final[tuple[Feature, ...]] = (*IDENTITY, *CONTENT, *LINKS, *HTML, *ATT
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 
 _MOST: Final = 5.0
+_FEW_WORDS: Final = 12
 _ADDRESS: Final = r"^[^@\s,;]+@[^@\s,;]+$"
 _PROGRAM: Final = (
     "exe|scr|pif|bat|cmd|ps1|vbs|vbe|js|jse|wsf|wsh|hta|lnk|msi|jar|cpl|iso|img|vhdx?|chm|scf"
@@ -209,7 +211,8 @@ def _identity(seen: Seen) -> dict[str, Floats]:
     fails += matches(texts(table, "own_dmarc"), "^fail$") * matches(
         texts(table, "own_dmarc_policy"), "^(?:reject|quarantine)$"
     )
-    local = pc.replace_substring_regex(sender, "@.*$", "")
+    # Behind + or = stands whom it is for, not who it is from: VERP, BATV, SRS, sub-addresses.
+    local = pc.replace_substring_regex(sender, "[+=@].*$", "")
     odd = each_distinct(domain, hosts.odd_label) + counts(local, r"\d{3,}", 1)
     nobody = mask(pc.equal(to, "")) & mask(pc.equal(texts(table, "cc"), ""))
     made = {
@@ -310,12 +313,13 @@ def _links(seen: Seen) -> dict[str, Floats]:
     led_to = zip(held.row.tolist(), held.domain.to_pylist(), strict=True)
     of_brand = np.array([not hosts.strange(brand[row], domain) for row, domain in led_to], bool)
     stranger = elsewhere & claims.strangers(held.domain, theirs)
+    outside = elsewhere & ~claims.same_firm(held.domain, theirs)
     path = pc.replace_substring_regex(href, r"^[a-zA-Z]+://[^/?#]*", "")
     led = pc.if_else(pc.equal(target, ""), href, target)
     web = matches(held.column["schemes"], "^https?$")
 
-    def of(hit: Floats) -> Floats:
-        return np.log2(1 + held.count(hit * pressed, rows))
+    def of(hit: Floats, among: Bools = pressed) -> Floats:
+        return np.log2(1 + held.count(hit * among, rows))
 
     return {
         "links_mismatched": numbers(table, "links_mismatched"),
@@ -324,8 +328,8 @@ def _links(seen: Seen) -> dict[str, Floats]:
         "links_elsewhere": _distinct(held, elsewhere, rows),
         "links_strange": _distinct(held, stranger, rows),
         "text_of_brand": claims.brands_in_text(seen.visible_words, own, WINDOW) * (held.count(stranger, rows) > 0),
-        "links_shortened": of(each_distinct(host, hosts.shortener)),
-        "links_free_hosting": of(each_distinct(host, hosts.free_hosting)),
+        "links_shortened": of(each_distinct(host, hosts.shortener), outside),
+        "links_free_hosting": of(each_distinct(host, hosts.free_hosting), outside),
         "links_odd_ending": of(each_distinct(held.domain, hosts.odd_ending)),
         "links_odd_host": of(each_distinct(host, hosts.odd_label)),
         "links_deep_host": of(each_distinct(host, hosts.deep)),
@@ -360,8 +364,12 @@ def _html(seen: Seen) -> dict[str, Floats]:
             total = total + numbers(table, name)
         return total
 
+    pictures = count("html_images_outside", "html_images_inside") > 0
+    pressed = seen.links.count(seen.links.pressed, seen.rows) > 0
+    said = np.bincount(seen.visible_words.text, minlength=seen.rows)
     return {
         "html": (count("html_tags") > 0).astype(np.float64),
+        "picture_alone": (pictures & pressed & (said <= _FEW_WORDS)).astype(np.float64),
         "html_forms": count("html_forms", "html_inputs"),
         "html_password": count("html_password_inputs"),
         "html_scripts": count("html_scripts"),

@@ -58,6 +58,17 @@ def test_what_may_not_train_is_not_learnable():
     assert not train.limiting(data).any()
 
 
+def test_levels_are_set_by_real_mail_of_kinds_that_two_corpora_have():
+    data = small()
+    source = np.where(np.arange(data.size) % 2 == 0, "one", "other")
+    kind = np.where(np.arange(data.size) % 4 == 0, "rare", "common")
+    real = replace(data, source=source, kind=kind)  # what is rare is of one source alone
+    assert train.limiting(real).tolist() == (~real.bad & (kind == "common")).tolist()
+    assert train.limiting(real).any()
+    made_up = replace(real, source=np.full(data.size, "modern_test"))
+    assert not train.limiting(made_up).any()
+
+
 def test_thresholds_hold_for_every_kind_that_is_large_enough():
     data = small()
     ham = ~data.bad

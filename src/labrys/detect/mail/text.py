@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
-BITS: Final = 18
+BITS: Final = 20
 SHRINK: Final = 20.0
 """Words that say nothing, added to each part: few words prove little."""
 WINDOWS: Final = ((250, 100, SHRINK), (80, 40, 3 * SHRINK))

@@ -15,6 +15,7 @@ same data and versions give the same bytes.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ _NEWSLETTERS: Final = 3.0
 _MADE_UP: Final = 0.4
 """What good mail that we made up counts beside real mail: it must not crowd out the little there is of
 a kind."""
+_CORPORA: Final = 2
+"""How many corpora must have a kind of ham for it to set levels."""
 FALSE_ALARMS: Final = {"suspicious": 0.005, "likely": 0.001, "sure": 0.0002}
 """Of the ham of the worst kind at most so many are above a threshold, where it was held out."""
 
@@ -374,11 +377,13 @@ def _judged(data: Mail) -> Bools:
 
 
 def limiting(data: Mail) -> Bools:
-    """Ham by which thresholds are set. The only newsletters that were not made up are of 2002: they
-    are left out here and told in the figures. So is mail of today, copies of a few dozen templates."""
-    old = (data.kind == "newsletter") & (data.source == "spamassassin")
-    few = data.source == "modern_test"
-    return np.asarray(_judged(data) & ~data.bad & ~old & ~few, bool)
+    """Ham that sets levels, chosen by what it is and never by how it is judged: real mail of kinds that
+    two corpora or more have, for one corpus tells of itself. All other ham is only told in figures."""
+    real = ~data.bad & ~np.isin(data.source, [*MADE["train"], *MADE["test"]])
+    pairs = set(zip(data.kind[real].tolist(), data.source[real].tolist(), strict=True))
+    corpora = Counter(kind for kind, _ in pairs)
+    common = [kind for kind, count in corpora.items() if count >= _CORPORA]
+    return np.asarray(real & np.isin(data.kind, common), bool)
 
 
 def report(margin: Floats, data: Mail, limits: dict[str, float]) -> dict[str, Any]:

@@ -68,6 +68,15 @@ def html(page: Page, draw: Draw, part: Part) -> str:
     return _tables(page, draw) if part == "train" else _blocks(page, draw)
 
 
+def picture(page: Page, draw: Draw, part: Part, *, bare: bool) -> str:
+    """One picture that leads where the button would; below it the small print, or hardly a word."""
+    link, source = escape(page.scene["link"]), f"{page.scene['pictures']}/{token(draw, 9)}"
+    style = 'border="0"' if part == "train" else 'style="display:block"'
+    leave = f'<a href="{escape(page.scene["other"])}">{_FOOT[page.language][0]}</a>' if draw.random() < 0.5 else ""  # fmt: skip
+    below = leave if bare else f"<p>{escape(page.body[-1])}</p><p>{_foot(page, draw, ' | ')}</p>"
+    return f'<html><body><center><a href="{link}"><img src="{source}.jpg" width="600" {style} alt=""></a><br>{below}</center></body></html>'
+
+
 def _inline(page: Page, line: str) -> str:
     mark, rest = (line[0], line[1:].strip()) if line[0] in ">#*$" else ("", line)
     if mark == "$":

@@ -50,7 +50,7 @@ _REAL: Final[Mapping[str, tuple[str, ...]]] = {
     "share": ("microsoft", "google", "dropbox", "wetransfer", "notion", "adobe"),
     "sign": ("docusign", "adobe", "dropbox"),
     "code": ("github", "atlassian", "gitlab", "trello"),
-    "social": ("linkedin", "facebook", "instagram", "xing", "tiktok", "pinterest"),
+    "social": ("linkedin", "facebook", "instagram", "xing", "tiktok", "pinterest", "twitter", "snapchat"),
     "travel": ("booking", "airbnb", "expedia", "lufthansa", "ryanair", "british_airways"),
 }  # fmt: skip
 _FIRST: Final = (
@@ -98,6 +98,8 @@ _CALL: Final = (
     "To cancel and get your money back, ring {phone} now. We do not answer emails.",
     "Not you? Our fraud department is there for you day and night: {phone}.",
 )  # fmt: skip
+_PICTURES: Final = 0.1
+"""How many newsletters and impostors are one picture: who imitates hides his words in it."""
 _TEAM: Final = ("", "", " Team", " Support", " Security", " Customer Service", " Notifications", " Billing")  # fmt: skip
 
 
@@ -152,7 +154,9 @@ def message(template: Template, draw: Draw, part: Part, *, bad: bool) -> bytes:
         subject, first, tuple(one for one in body if one), scene, template.language
     )
     parts = [("text/html", train_layout.html(page, draw, part))]
-    if template.who == "person" and draw.random() < 0.5:
+    if (bad or _KIND.get(template.kind) == "newsletter") and draw.random() < _PICTURES:
+        parts = [("text/html", train_layout.picture(page, draw, part, bare=bad))]
+    elif template.who == "person" and draw.random() < 0.5:
         parts = [("text/plain", train_layout.plain(page))]
     elif draw.random() < 0.7:
         parts.insert(0, ("text/plain", train_layout.plain(page)))
@@ -212,7 +216,7 @@ def _sender(template: Template, scene: dict[str, str], draw: Draw) -> dict[str, 
     """The real sender: his own domain, or the platform's that writes for him."""
     domain, firm = scene["domain"], scene["firm"]
     name, sub = f"{firm}{draw.choice(_TEAM)}", str(draw.choice(["", "", "mail.", "e.", "info.", "notify."]))  # fmt: skip
-    box = str(draw.choice(["noreply", "no-reply", "hello", "service", "notifications", "info", "news", "support"]))  # fmt: skip
+    box = _box(str(draw.choice(["noreply", "no-reply", "hello", "service", "notifications", "info", "news", "support"])), scene, draw)  # fmt: skip
     sender = f"{name} <{box}@{sub}{domain}>"
     if template.who == "person":
         domain = scene["boss_mail"].partition("@")[2]
@@ -233,6 +237,15 @@ def _sender(template: Template, scene: dict[str, str], draw: Draw) -> dict[str, 
     return {"sender": sender, "link": link, "site": domain, "other": counter if form >= 2 else f"https://{domain}/u/{token(draw, 9)}", "pictures": f"https://{draw.choice(['cdn', 'img', 'static', 'assets'])}.{domain}"}  # fmt: skip
 
 
+def _box(box: str, scene: Mapping[str, str], draw: Draw) -> str:
+    """A mailbox as it is, or as services write it so that answers and bounces tell whom they wrote to
+    (sub-addresses of RFC 5233, VERP)."""
+    if draw.random() < 0.75:
+        return box
+    whom = scene["to"].replace("@", "=")
+    return str(draw.choice([f"{box}+{token(draw, 8)}", f"n-{whom}-{token(draw, 5)}", f"{box}-{scene['n']}"]))  # fmt: skip
+
+
 def _counter(scene: dict[str, str], draw: Draw) -> str:
     stem = scene["domain"].partition(".")[0]
     form = str(draw.choice(_COUNTERS))
@@ -248,9 +261,7 @@ def _impostor(template: Template, scene: dict[str, str], draw: Draw, part: Part)
     near = f"{stem}-{draw.choice(['secure', 'service', 'alerts', 'mail', 'support'])}.{draw.choice(['com', 'net', 'info', 'online'])}"
     free = f"{stem[:12]}{draw.integers(999)}@{draw.choice(['gmail.com', 'outlook.com', 'yahoo.com', 'gmx.net'])}"
     domain = str(draw.choice([other, other, odd, odd, near, own]))
-    box = str(
-        draw.choice(["noreply", "info", "admin", "service", "support", "contact", token(draw, 7)])
-    )
+    box = _box(str(draw.choice(["noreply", "info", "admin", "service", "support", "contact", token(draw, 7)])), scene, draw)  # fmt: skip
     name = f"{firm}{draw.choice(_TEAM)}"
     if template.who == "person":
         name = scene["colleague"]
