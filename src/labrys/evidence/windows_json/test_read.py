@@ -163,9 +163,14 @@ def test_damage_is_reported_not_raised(data: st.DataObject) -> None:
 def test_evtxecmd_and_what_hayabusa_says_of_an_event() -> None:
     payload = json.dumps({"EventData": {"Data": [{"@Name": "TargetUserName", "#text": "anna"}]}})
     event = {
-        **{"EventId": 4625, "Channel": "Security", "ChunkNumber": 0, "Payload": payload},
-        **{"Provider": "Microsoft-Windows-Security-Auditing", "Computer": "pc-7"},
-        **{"TimeCreated": "2026-03-04T05:06:07.0000000+00:00", "Keywords": "Audit failure"},
+        "EventId": 4625,
+        "Channel": "Security",
+        "ChunkNumber": 0,
+        "Payload": payload,
+        "Provider": "Microsoft-Windows-Security-Auditing",
+        "Computer": "pc-7",
+        "TimeCreated": "2026-03-04T05:06:07.0000000+00:00",
+        "Keywords": "Audit failure",
     }
     (row,) = read_bytes(json.dumps(event).encode())
     assert (row["shape"], row["TargetUserName"]) == ("windows.security.4625", "anna")
