@@ -158,3 +158,22 @@ def test_damage_is_reported_not_raised(data: st.DataObject) -> None:
         raw[at : at + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
     sniff(bytes(raw), "x")
     assert read_bytes(bytes(raw)) == read_bytes(bytes(raw))
+
+
+def test_evtxecmd_and_what_hayabusa_says_of_an_event() -> None:
+    payload = json.dumps({"EventData": {"Data": [{"@Name": "TargetUserName", "#text": "anna"}]}})
+    event = {
+        "EventId": 4625,
+        "Channel": "Security",
+        "ChunkNumber": 0,
+        "Payload": payload,
+        "Provider": "Microsoft-Windows-Security-Auditing",
+        "Computer": "pc-7",
+        "TimeCreated": "2026-03-04T05:06:07.0000000+00:00",
+        "Keywords": "Audit failure",
+    }
+    (row,) = read_bytes(json.dumps(event).encode())
+    assert (row["shape"], row["TargetUserName"]) == ("windows.security.4625", "anna")
+    assert (row["_time"], row["Keywords"]) == (1_772_600_767_000, "0x8010000000000000")
+    said = {"RuleTitle": "Made up", "Level": "high", "Channel": "Sec", "EventID": 4625}
+    assert sniff(json.dumps(said).encode(), "x") == 0.0
