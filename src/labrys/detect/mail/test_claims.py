@@ -47,11 +47,6 @@ def test_a_firms_own_shortener_and_store_are_not_somebody_elses():
     assert features(stored)["links_free_hosting"] > 0
 
 
-def test_signing_in_at_the_sender_is_not_signing_in_elsewhere():
-    assert features('<a href="https://id.example.com/login">In</a>')["links_sign_in"] == 0
-    assert features('<a href="https://id.example.net/login">In</a>')["links_sign_in"] > 0
-
-
 @given(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=12)), max_size=5))
 def test_strangers_are_of_no_firm(pairs):
     led = pa.array([one for one, _ in pairs], pa.string())
