@@ -286,6 +286,7 @@ def _incidents(office: Any, attack: Any) -> Iterator[dict[str, Any]]:
         yield {
             "rank": row["rank"],
             "score": row["score"],
+            "severity": row["severity_id"],
             "incidents": len(table),
             "true": any(uid in true for uid in row["findings"]),
             "attack": bool(true),

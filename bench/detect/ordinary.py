@@ -23,7 +23,9 @@ def _prepare(folder: Path) -> None:
 
 def version() -> str:
     """Changes with the generator, so that its evidence is made and read again."""
-    files = sorted(path for path in Path(make.__file__).parent.iterdir() if path.is_file())
+    files = sorted(Path(make.__file__).parent.glob("*.py")) + sorted(
+        Path(make.__file__).parent.glob("*.toml")
+    )
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

@@ -13,6 +13,11 @@ from labrys.triage.rank import tactics
 from labrys.triage.story import Hits, Story
 
 _TITLE: Final = 70
+_NOUNS: Final = (
+    ("host", "host", "hosts"),
+    ("user", "account", "accounts"),
+    ("ip", "address", "addresses"),
+)
 _CONSEQUENCES: Final = ("lateral-movement", "exfiltration", "impact")
 
 
@@ -162,17 +167,19 @@ def _and(rest: int, noun: str) -> str:
 
 
 def _place(story: Story) -> str:
+    """Where and whose: ` on ws01 (account bob; address 192.0.2.1)`, `, involving the account bob`."""
     parts = []
-    words = (("host", "on"), ("user", "account"), ("ip", "address"))
-    for kind, word in words:
+    for kind, one, many in _NOUNS:
         found = [cut(each.shown, 60) for each in story.cast.of(kind)]
         rest = story.cast.count(kind) - min(3, len(found))
         if found:
-            parts.append(f"{word} {', '.join(found[:3])}{_and(rest, ' more')}")
+            names = f"{', '.join(found[:3])}{_and(rest, ' more')}"
+            noun = one if story.cast.count(kind) == 1 else many
+            parts.append(f"on {names}" if kind == "host" else f"{noun} {names}")
     if not parts:
         return ""
     if not story.cast.count("host"):
-        return f": {'; '.join(parts)}"
+        return f", involving the {' and the '.join(parts)}"
     return f" {parts[0]}" + (f" ({'; '.join(parts[1:])})" if len(parts) > 1 else "")
 
 
