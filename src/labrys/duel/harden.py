@@ -165,7 +165,7 @@ def learnt(base: Model, lesson: Lesson) -> Model:
     whole = _taught(base, seen, cut, lesson.bad, np.ones(len(lesson.bad), np.bool_))
     return replace(
         whole,
-        thresholds=raised(base, margin[~lesson.bad], np.ones(int((~lesson.bad).sum()))),
+        thresholds=raised(base, margin[~lesson.bad]),
         version=f"{base.version.partition('+')[0]}+hardened",
     )
 

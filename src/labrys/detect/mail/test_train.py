@@ -16,7 +16,7 @@ from labrys.detect.mail.train_check import canary
 from labrys.detect.mail.train_corpora import enveloped, manifest
 from labrys.detect.mail.train_made import made
 from labrys.detect.mail.train_modern import modern
-from labrys.detect.mail.train_own import LEAST, Mailbox, labelled, learn, moved, senders
+from labrys.detect.mail.train_own import LEAST, Mailbox, labelled, learn, moved, raised, senders
 from labrys.detect.mail.train_rows import read_messages, rows
 from labrys.errors import LabrysError
 from labrys.guard.training import quarantine
@@ -157,7 +157,8 @@ def test_mail_in_the_wrong_folder_is_set_aside_and_the_user_decides(tmp_path, pl
 def test_with_keep_what_was_told_is_used(tmp_path, plain):
     bad, good = plain
     data = folders(tmp_path / "mail", bad, good)
-    (data / "ham" / "both.eml").write_bytes(bad[0])
+    for number in range(0, 12, 2):  # of several senders: no one alone raises a threshold
+        (data / "ham" / f"both{number}.eml").write_bytes(bad[number])
     lines = []
     learn(data, tmp_path / "one", lines.append, review=tmp_path / "mine.csv")
     assert any(
@@ -211,6 +212,17 @@ def test_one_sender_counts_for_a_share_whatever_he_writes(tmp_path, plain):
     assert counts[eve].sum() <= 0.15 * ham.sum() + 1e-9
     assert (counts[~eve] > 0).all()
     assert not own.counts(own.bad, ~used).any()
+
+
+def test_no_sender_alone_raises_a_threshold_and_two_do():
+    before = model().thresholds
+    ham = np.append(np.full(200, -3.0), np.full(16, 9.0))
+    counts, one = np.ones(216), np.append(np.arange(200), np.full(16, 500))
+    assert raised(model(), ham, counts, one) == before
+    two = np.append(one[:208], np.full(8, 501))
+    assert raised(model(), ham, counts, two)["suspicious"] > 9.0
+    assert raised(model(), ham)["suspicious"] > 9.0
+    assert raised(model(), ham, counts, np.zeros(216, np.int64))["suspicious"] > 9.0
 
 
 def test_free_mail_is_told_apart_by_address_and_no_sender_is_alone():

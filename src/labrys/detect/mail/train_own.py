@@ -2,7 +2,8 @@
 
 Weights of words move only where the user's mail is judged wrongly; trees stay as they are. Thresholds
 rise until the user's ham, each part judged by a model without it, stays below them; they never fall.
-Of a side no address counts for more than 15 %, and no domain for more than a third.
+Of a side no address counts for more than 15 %, and no domain for more than a third; no domain alone
+raises a threshold.
 Needs scikit-learn (the extra [ml]).
 """
 
@@ -151,7 +152,7 @@ def _learnt(made: Model, own: Mailbox, checked: Checked) -> tuple[Model, dict[st
     counts = own.counts(checked.bad, checked.used)
     side = checked.used & ~checked.bad
     good, bad = checked.margin[side], checked.margin[checked.used & checked.bad]
-    limits = raised(made, good, counts[side])
+    limits = raised(made, good, counts[side], own.by[1][side])
     whole = moved(made, own.cut, checked.bad, counts)
     report = {
         "good": len(good),
@@ -257,12 +258,26 @@ def moved(made: Model, cut: Passages, bad: Bools, counts: Floats) -> Model:
     return replace(made, weights=quantised(weights)[0].astype(np.float32))
 
 
-def raised(made: Model, ham: Floats, counts: Floats) -> dict[str, float]:
-    """Thresholds that no more of this ham is above than of other ham, and never lower than before."""
+def raised(
+    made: Model, ham: Floats, counts: Floats | None = None, by: Ints | None = None
+) -> dict[str, float]:
+    """Thresholds that no more of this ham is above than of other ham, and never lower than before.
+
+    With `by`, who wrote each, no one alone raises them: what he writes may stay above.
+    """
+    whole = np.ones(len(ham)) if counts is None else counts
+    least = min(made.thresholds.values())
+    loud = [] if by is None else np.unique(by[ham > least - _MARGIN]).tolist()
+    others = [kept for one in loud if (kept := by != one).any()]
     limits = {}
     for level in LEVELS:
-        few = float(
-            np.quantile(ham, 1 - FALSE_ALARMS[level], method="inverted_cdf", weights=counts)
+        few = min(
+            float(
+                np.quantile(
+                    ham[kept], 1 - FALSE_ALARMS[level], method="inverted_cdf", weights=whole[kept]
+                )
+            )
+            for kept in (others or [np.ones(len(ham), bool)])
         )
         limits[level] = round(max(made.thresholds[level], few + _MARGIN), 4)
     return limits
