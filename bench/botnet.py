@@ -130,7 +130,15 @@ def count(days: Sequence[HostDay]) -> Counted:
         for name in SOURCES
     }
     silent = both(lambda day: not day.found)
-    return Counted(int(bot.sum()), int((~bot).sum()), silent, shares)
+    return Counted(int(bot.sum()), worth(days), silent, shares)
+
+
+def worth(days: Sequence[HostDay]) -> int:
+    """How many days of others these are worth: one may yet be found of each kind, rare ones too."""
+    each = Counter(day.kind for day in days if not day.bot)
+    rest = 1 - sum(population.OTHERS[kind] for kind in each if kind in population.OTHERS)
+    unseen = sum(population.OTHERS.get(kind, rest) / (held + 1) for kind, held in each.items())
+    return round(1 / unseen - 1)
 
 
 def reliability(days: Sequence[HostDay], known: Counted, times: float = 1.0) -> str:

@@ -43,6 +43,7 @@ Levels = Mapping[str, int]
 class Counted:
     """What share of bots' and of other hosts' days had a finding of a detector, and of how many days.
 
+    `others` is what the days counted are worth, fewer than they are: of rare kinds few were seen.
     `shares` has, by detector, for each of `LEVELS` the shares with a finding as severe or more.
     """
 
