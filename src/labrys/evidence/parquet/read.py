@@ -1,6 +1,6 @@
 """Reads Apache Parquet files of any kind, a part of a row group at a time (Parquet Format)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,8 @@ _MAGIC: Final = b"PAR1"
 _ROWS: Final = 16_384
 _BATCH: Final = 32 << 20
 """A batch holds about so many bytes of text at most."""
+_FEW: Final = 256
+"""Rows in a batch where values that repeat cannot be kept small."""
 _CHUNK: Final = 1 << 30
 """A row group whose columns would take more than this each is not opened."""
 _ROWS_A_BYTE: Final = 32
@@ -59,6 +61,7 @@ class _Unreadable(Exception):
 
 def _rows(source: Source, batches: Batches) -> Iterator[Shaped]:
     file, names = _opened(source)
+    written_out: set[str] = set()
     left = max(_LEAST, _GROWTH * source.size)
     row = 0
     try:
@@ -69,6 +72,12 @@ def _rows(source: Source, batches: Batches) -> Iterator[Shaped]:
             if large or meta.num_rows > _ROWS_A_BYTE * source.size + _ROWS:
                 raise _Unreadable(row, "a row group claims more than can be read safely")
             size = int(max(1, min(_ROWS, _BATCH * meta.num_rows // max(1, meta.total_byte_size))))
+            if more := _undictionaried(file, group, names, written_out):
+                file.close()
+                written_out |= more
+                file, _ = _opened(source, written_out)
+            if written_out:
+                size = min(size, _FEW)
             for batch in file.iter_batches(size, [group], names, use_threads=False):
                 for part in _parts(batch):
                     made = texts(part)
@@ -86,7 +95,22 @@ def _rows(source: Source, batches: Batches) -> Iterator[Shaped]:
         raise _Unreadable(0, f"{more} columns beyond the first {len(names)} were not read")
 
 
-def _opened(source: Source) -> tuple[Any, list[str]]:
+def _undictionaried(file: Any, group: int, names: list[str], known: set[str]) -> set[str]:
+    """The columns of a row group whose values Arrow cannot read as a dictionary (deltas)."""
+
+    def fails(chosen: list[str]) -> bool:
+        try:
+            next(file.iter_batches(1, [group], chosen, use_threads=False), None)
+        except OSError as error:
+            return "DictAccumulator" in str(error)
+        return False
+
+    if not fails(names):
+        return set()
+    return {name for name in names if name not in known and fails([name])}
+
+
+def _opened(source: Source, written_out: Collection[str] = ()) -> tuple[Any, list[str]]:
     import pyarrow.parquet as pq  # takes long to load
 
     try:
@@ -100,7 +124,8 @@ def _opened(source: Source) -> tuple[Any, list[str]]:
         paths = [plain.schema.column(at).path for at in range(len(plain.schema))][:MOST_COLUMNS]
         plain.close()
         # Values that repeat stay small until it is known how large they are together.
-        return pq.ParquetFile(source.path, read_dictionary=paths, **options), paths
+        repeated = [path for path in paths if path not in written_out]
+        return pq.ParquetFile(source.path, read_dictionary=repeated, **options), paths
     except _BAD as error:
         raise _Unreadable(0, f"not readable as Parquet: {_said(error)}") from error
 

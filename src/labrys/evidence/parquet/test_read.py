@@ -51,6 +51,18 @@ def test_every_row_of_every_group_comes_in_order(tmp_path: Path) -> None:
     assert len({row["_id"] for row in found}) == len(numbers)
 
 
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_values_written_as_deltas_are_read_beside_repeated_ones(
+    tmp_path: Path, encoding: str
+) -> None:
+    names = [f"host-{number}" for number in range(3_000)]
+    table = pa.table({"name": names, "kind": ["same"] * len(names)})
+    options = {"use_dictionary": ["kind"], "column_encoding": {"name": encoding}}
+    found = rows(written(tmp_path, table, row_group_size=1_000, **options))
+    assert [row["name"] for row in found] == names
+    assert {row["kind"] for row in found} == {"same"}
+
+
 def test_text_that_is_none_is_shown_in_hex(tmp_path: Path) -> None:
     # What claims to be text need not be.
     raw = pa.array([b"ok", b"\xff\xfe"], pa.binary())
