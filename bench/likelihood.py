@@ -7,7 +7,7 @@ server, at sshd, in the cloud, in a mailbox, in a domain), or recorded. The find
 together, the attack's moved into the week, and joined as a scan would; so what needs the week's own
 records to see an attack (rarity, mostly) does not see it. An incident is an attack's where a finding
 of it of medium severity or more is. Each case is joined with SigmaHQ's rules and ours, and with ours
-alone. The curve is a logistic of the incident's score and of how many incidents the case has.
+alone. The curve is a logistic of the incident's score and severity, and of how many incidents the case has.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from bench.detect.layers import Configuration
 from bench.detect.ordinary import version
 from bench.measure import REPO, child, command
 from bench.scanning import environment, program
-from labrys.triage.likelihood import likelihood, numbers
+from labrys.triage.likelihood import NAMES, likelihood, numbers
 
 _LAYERS: Final = ("", "public")
 """Without nothing, and without public rules."""
@@ -67,26 +67,30 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _fitted(rows: list[dict[str, Any]]) -> tuple[float, float, float]:
-    """The curve: what it begins with, what the score's log odds add, what each further incident takes."""
+def _fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The curve: what it begins with, and what each of `NAMES` adds, never less than nothing."""
     from scipy.optimize import minimize
 
-    x = np.array([[1.0, *numbers(row["score"], row["incidents"])] for row in rows])
+    x = np.array([[1.0, *_numbers(row)] for row in rows])
     y = np.array([row["true"] for row in rows], float)
 
     def loss(made: Any) -> float:
         points = x @ made
         return float((np.logaddexp(0, points) - y * points).sum() + 0.05 * (made[1:] ** 2).sum())
 
-    bounds = [(None, None), (0, None), (None, 0)]
-    made = minimize(loss, np.array([0.0, 1.0, -1.0]), method="L-BFGS-B", bounds=bounds).x
-    base, score, incidents = (round(float(each), 3) for each in made)
-    return base, score, incidents
+    bounds = [(None, None), *[(0, None)] * len(NAMES)]
+    start = np.array([0.0, *[1.0] * len(NAMES)])
+    made = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+    return dict(zip(("base", *NAMES), (round(float(each), 3) for each in made), strict=True))
 
 
-def _write(made: tuple[float, float, float]) -> None:
+def _numbers(row: dict[str, Any]) -> tuple[float, ...]:
+    return numbers(row["score"], row["severity"], row["incidents"])
+
+
+def _write(made: dict[str, float]) -> None:
     text = _CURVE.read_text("utf-8")
-    for name, value in zip(("base", "score", "incidents"), made, strict=True):
+    for name, value in made.items():
         text = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
     _CURVE.write_text(text, "utf-8")
 
@@ -108,7 +112,7 @@ def _told(name: str, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     y = np.array([row["true"] for row in rows], float)
-    p = np.array([likelihood(row["score"], row["incidents"]) for row in rows])
+    p = np.array([likelihood(row["score"], row["severity"], row["incidents"]) for row in rows])
     share = y.mean()
     held = {row["case"] for row in rows if row["attack"]}
     first = {row["case"] for row in rows if row["true"] and row["rank"] == 1}

@@ -103,7 +103,7 @@ def _row(story: Story, place: int, incidents: int) -> dict[str, Any]:
         "rank": place,
         "score": score,
         "severity_id": severity,
-        "confidence": confidence(story, score, incidents),
+        "confidence": confidence(story, score, severity, incidents),
         "time_start": None if story.start == NO_TIME else story.start,
         "time_end": None if story.finish == NO_TIME else story.finish,
         "tactics": in_order(rank.tactics(story)),

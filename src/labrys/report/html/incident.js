@@ -44,7 +44,7 @@ function incidentView(incident, words, printed = false) {
       h('h2', null, incident.title),
       h('div.facts', null,
         fact('Score', incident.score.toFixed(0), 'of 100: severity, breadth over the kill chain, rarity and confidence'),
-        fact('Likelihood', `${incident.confidence} %`, 'that it is an attack: judged on made-up weeks with attacks in them, above 20 % rather more'), counted('Finding', incident.total),
+        fact('Likelihood', `${incident.confidence} %`, 'that it is an attack: judged on made-up weeks with attacks in them, between 20 and 80 % rather more'), counted('Finding', incident.total),
         counted('Rule', incident.rules),
         counted('Host', new Set(incident.findings.flatMap((row) => row.entities.filter((e) => e.type === 'host').map((e) => e.value))).size))),
     h('p.story', null, incident.summary),
