@@ -94,6 +94,7 @@ def test_unreadable_evidence_makes_the_result_inconclusive(tmp_path: Path) -> No
         (("respond", "list", "--lake", "nowhere"), "nowhere"),
         (("incidents",), "no case here"),
         (("rules", "check", "nowhere"), "nowhere"),
+        (("rules", "check", "."), "no rules in it"),
         (("frobnicate",), "No such command"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",

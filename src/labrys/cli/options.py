@@ -8,8 +8,8 @@ import typer
 from labrys.errors import LabrysError, RuleError
 
 
-def _some_rules(folders: list[Path] | None) -> list[Path] | None:
-    """The folders of rules; one without any was probably mistyped."""
+def some_rules(folders: list[Path] | None) -> list[Path] | None:
+    """The folders of rules. Raises RuleError for one without any: it was probably mistyped."""
     if folders:
         from labrys.detect.sigma.listing import rule_files
 
@@ -37,7 +37,7 @@ NewLake = Annotated[
 Rules = Annotated[
     list[Path] | None,
     typer.Option(
-        "--rules", "-r", metavar="PATH", callback=_some_rules, help="Your Sigma rules; repeatable."
+        "--rules", "-r", metavar="PATH", callback=some_rules, help="Your Sigma rules; repeatable."
     ),
 ]
 OwnRules = Annotated[bool, typer.Option(help="Use the rules that come with labrys as well.")]

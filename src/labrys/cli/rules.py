@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from labrys.cli import shown
-from labrys.cli.options import Lists
+from labrys.cli.options import Lists, some_rules
 from labrys.cli.stream import say
 
 app = typer.Typer(help="Sigma rules: check them before you rely on them.", no_args_is_help=True)
@@ -19,7 +19,10 @@ def group() -> None:
 
 @app.command("check")
 def check(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Rule files or folders.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR", callback=some_rules, help="Rule files or folders."),
+    ],
     lists: Lists = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
