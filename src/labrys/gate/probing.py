@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labrys.gate.judge import Judgement
+from labrys.ocsf.schema import Severity
 
 HOUR: Final = 3_600.0
 _CLIENTS: Final = 256
@@ -148,7 +149,8 @@ class Probing:
         if judged.digest not in family.digests and len(family.digests) < _MOST_COPIES:
             family.digests.add(judged.digest)
             family.grades.add((judged.severity, judged.confidence))
-            family.detected += judged.severity > 0
+            # Informational is what may be a mailing that nobody wanted, no attack.
+            family.detected += judged.severity > Severity.INFORMATIONAL
         return family
 
     def _alarm(
