@@ -128,8 +128,9 @@ class Postfix:
         return 250
 
     def delivered(self):
-        """The messages that arrived behind this server."""
-        return [path.read_bytes() for path in sorted((self.folder / "got").iterdir())]
+        """The messages that arrived behind this server; a file is empty until its message is whole."""
+        files = sorted((self.folder / "got").iterdir())
+        return [content for path in files if (content := path.read_bytes())]
 
     def held(self):
         """Queue ids of what this server holds back."""
