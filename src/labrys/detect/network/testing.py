@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import ibis
@@ -13,6 +13,9 @@ from labrys.detect.contract import WindowDetector
 from labrys.detect.registry import WindowFolder, detectors
 from labrys.lake.engine import compiled
 from labrys.ocsf.sql import class_columns
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 VIEWS: Final = {"network_activity": 4001, "http_activity": 4002, "dns_activity": 4003}
 START: Final = 1_700_006_400_000
@@ -57,6 +60,24 @@ def refused(when: float, dst: str, port: int, src: str = ME, **more: Any) -> Eve
     """A flow that nobody answered."""
     silent = {"traffic_bytes_out": 0, "traffic_bytes_in": 0, "traffic_packets_in": 0}
     return flow(when, dst, port, src, **{**silent, "traffic_packets_out": 1, "duration": 0, **more})
+
+
+def some_flows(span: int) -> "SearchStrategy[list[Event]]":
+    """A few flows among few hosts within so many milliseconds, answered or not, some with odd counts."""
+    from hypothesis import strategies as st
+
+    made = st.builds(
+        lambda when, src, dst, port, failed, sent: (refused if failed else flow)(
+            when, dst, port, src, traffic_packets_out=sent
+        ),
+        st.integers(0, span),
+        st.sampled_from([ME, "10.0.0.6", "10.0.0.7"]),
+        st.sampled_from([THERE, "198.51.100.9", "10.0.0.9", "10.0.0.10"]),
+        st.integers(80, 84),
+        st.booleans(),
+        st.sampled_from([None, -5, 1, 90, 10**15]),
+    )
+    return st.lists(made, max_size=40)
 
 
 def schema(view: str) -> dict[str, str]:

@@ -3,7 +3,6 @@ from functools import cache
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from labrys.detect.network.testing import (
     DAY,
@@ -16,6 +15,7 @@ from labrys.detect.network.testing import (
     find,
     flow,
     refused,
+    some_flows,
     told,
 )
 from labrys.detect.scan import features
@@ -106,22 +106,6 @@ def test_adding_traffic_does_not_hide_a_scan() -> None:
     assert ("scan.wide", MEDIUM) in told("scan", scans + noise)
 
 
-some_flows = st.lists(
-    st.builds(
-        lambda when, src, dst, port, failed, sent: (refused if failed else flow)(
-            when, dst, port, src, traffic_packets_out=sent
-        ),
-        st.integers(0, 3 * DAY),
-        st.sampled_from([ME, "10.0.0.6", "10.0.0.7"]),
-        st.sampled_from([THERE, "198.51.100.9", "10.0.0.9", "10.0.0.10"]),
-        st.integers(80, 84),
-        st.booleans(),
-        st.sampled_from([None, -5, 1, 90, 10**15]),
-    ),
-    max_size=40,
-)
-
-
 @cache
 def queries() -> tuple[str, str]:
     """With what is left out beforehand and without, limits low enough for a few flows."""
@@ -134,7 +118,7 @@ def queries() -> tuple[str, str]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(some_flows)
+@given(some_flows(3 * DAY))
 def test_what_is_left_out_beforehand_changes_nothing(events: list[Event]) -> None:
     quick, plain = queries()
     assert quick != plain

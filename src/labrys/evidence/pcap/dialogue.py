@@ -1,5 +1,6 @@
 """Follows protocols in which two sides talk in turns, message by message, over TCP."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -84,7 +85,7 @@ class InOrder:
             self._next = (piece.sequence + len(piece.data)) % WRAP
 
 
-class Session:
+class Session(ABC):
     """A dialogue; each protocol says what is `heard` and what is left to say when it is `over`."""
 
     __slots__ = ("asked", "said")
@@ -92,11 +93,11 @@ class Session:
     def __init__(self) -> None:
         self.asked, self.said = InOrder(), InOrder()
 
+    @abstractmethod
     def heard(self, talk: Talk, records: Records, reply: bool) -> None:
         """One side said more; with `reply` the responder."""
-        raise NotImplementedError
 
-    def over(self, talk: Talk, records: Records) -> None:
+    def over(self, talk: Talk, records: Records) -> None:  # noqa: B027 (some have nothing left)
         """There will be no more of it."""
 
     @property
