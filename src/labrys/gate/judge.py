@@ -25,6 +25,7 @@ _ID: Final = 20
 """So much of a message's digest begins the `_id` of each of its rows (`evidence.records`)."""
 _MOST_REASONS: Final = 12
 _MOST_TEXT: Final = 300
+_NO_HEADER: Final = "no header fields: no mail, or its text alone"
 _MARK: Final = f"message more than {LARGEST} bytes long: the rest of it was not read"
 
 
@@ -127,6 +128,8 @@ def _read(digest: str, content: bytes, gathered: Coalescer) -> dict[str, Any]:
             said["runs"] = sketch(f"{said['subject']} {first.get('text_visible') or ''}")
             cells = filter(None, (row.get("problems") for row in rows))
             said["problems"] += [each for cell_ in cells for each in cell_.split(MULTI)]
+            if not first.get("headers"):
+                said["problems"].append(_NO_HEADER)
         gathered.add(shape, batch)
     return said
 

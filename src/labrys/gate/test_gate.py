@@ -105,6 +105,12 @@ def test_what_is_too_long_is_not_clean():
     assert any("rest of it was not read" in each for each in long.problems)
 
 
+@pytest.mark.parametrize("content", [b"", b"a note\nof two lines\n", b"\x7fELF\x02\x01"])
+def test_what_is_no_mail_is_not_clean(content):
+    (other,) = make().judge([content])
+    assert any("no header fields" in each for each in other.problems)
+
+
 @given(st.lists(st.binary(max_size=300), max_size=4))
 def test_any_bytes_are_judged(contents):
     assert len(make().judge(contents)) == len(contents)
