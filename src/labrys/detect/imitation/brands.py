@@ -52,6 +52,16 @@ def table() -> dict[str, Brand]:
     return {uid: _brand(uid, one) for uid, one in _read("brands.toml")["brands"].items()}
 
 
+def every_domain() -> frozenset[str]:
+    """Domains that are brands' own as a whole."""
+    return frozenset(_known().domains)
+
+
+def every_label() -> frozenset[str]:
+    """Labels of domains that are brands' own under .com, .net, .org and country codes."""
+    return frozenset(_known().labels)
+
+
 def _brand(uid: str, one: dict[str, Any]) -> Brand:
     weak = bool(one.get("weak", False))
     names, alone = tuple(one.get("names", ())), tuple(one.get("alone", ()))

@@ -7,7 +7,7 @@ looked through at once. Source of the idea: Symmetric Delete (Garbe 2012), witho
 
 import string
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labrys.detect.imitation.brands import every_domain, every_label, table
 from labrys.model.grams import by_size, grams
 from labrys.model.regex import matched, replaced
 
@@ -29,6 +30,8 @@ _SIEVE: Final = 20
 _LONGEST_RUN: Final = 8
 _ANYWHERE: Final = 5
 _MISSPELT: Final = 6
+_OWN_LABEL: Final = 3
+"""Shorter ones are a brand's own under .com only."""
 _LETTERS: Final = frozenset(string.ascii_lowercase)
 _LOOKS: Final = (
     *(
@@ -68,7 +71,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`known.toml`, ready to be looked for."""
+    """What is known of brands (`imitation/brands.toml`, `known.toml`), ready to be looked for."""
 
     brands: tuple[str, ...]
     own: pa.Array
@@ -83,9 +86,11 @@ class Known:
 @cache
 def known() -> Known:
     """What the detector knows of the world."""
-    table: dict[str, Any] = tomllib.loads((files(__package__) / "known.toml").read_text("utf-8"))
-    brands = tuple(dict.fromkeys(table["brands"]))
-    long = [name for name in brands if len(name) >= _ANYWHERE]
+    held: dict[str, Any] = tomllib.loads((files(__package__) / "known.toml").read_text("utf-8"))
+    names = tuple(dict.fromkeys((*held["names"], *_labels())))
+    own = every_label()
+    whole = {*held["own"], *every_domain(), *(f"{label}.com" for label in own)}
+    long = [name for name in names if len(name) >= _ANYWHERE]
     exact = {name[:_LONGEST_RUN] for name in long}
     near = {
         made[:_LONGEST_RUN]
@@ -94,15 +99,24 @@ def known() -> Known:
         for made in misspellings(name)
     }
     return Known(
-        brands,
-        pa.array(table["own"]),
-        pa.array(brands),
+        names,
+        pa.array(sorted(whole)),
+        pa.array(sorted({*names, *(label for label in own if len(label) >= _OWN_LABEL)})),
         _runs(exact),
-        _runs(f".{name}." for name in brands if len(name) <= _LONGEST_RUN - 2),
+        _runs(f".{name}." for name in names if len(name) <= _LONGEST_RUN - 2),
         _runs(near - exact),
-        _runs({word[:_LONGEST_RUN] for word in table["lures"]}),
-        {kind: pa.array(zones) for kind, zones in table["zones"].items()},
+        _runs({word[:_LONGEST_RUN] for word in held["lures"]}),
+        {kind: pa.array(zones) for kind, zones in held["zones"].items()},
     )
+
+
+def _labels() -> Iterator[str]:
+    """What brands are called in their own domains, as `as_read` reads it; not ordinary words."""
+    for brand in table().values():
+        if brand.labels and not brand.common:
+            name = brand.labels[0].replace("-", "")
+            if name.isalpha() and len(name) >= _OWN_LABEL:
+                yield name
 
 
 def misspellings(name: str) -> set[str]:
