@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from labrys.evidence import testing
 from labrys.evidence.alert_fast.line import parse
 from labrys.evidence.alert_fast.read import read, sniff
-from labrys.evidence.testing import Row, check_golden
+from labrys.evidence.testing import Row
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "fast.log"
@@ -18,10 +18,6 @@ REST = '[**] [1:366:11] "PING" [**] [Priority: 3] {ICMP} 2001:db8:0:0:0:0:0:9 ->
 
 def rows(path: Path) -> list[Row]:
     return testing.rows(read, path, NEAR)
-
-
-def test_the_sample_reads_as_its_golden_output() -> None:
-    check_golden(rows(SAMPLE), HERE / "golden" / "fast.log.ndjson")
 
 
 def test_what_a_line_becomes() -> None:

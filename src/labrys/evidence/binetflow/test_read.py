@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from labrys.evidence import testing
 from labrys.evidence.binetflow.read import read, sniff, state_of
-from labrys.evidence.testing import Row, check_golden
+from labrys.evidence.testing import Row
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
@@ -14,12 +14,6 @@ SAMPLES = sorted((HERE / "samples").iterdir())
 
 def rows(path: Path) -> list[Row]:
     return testing.rows(read, path)
-
-
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_samples_read_as_their_golden_output(path: Path) -> None:
-    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
-    assert sniff(path.read_bytes(), "x") == 0.97
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from labrys.evidence import testing
 from labrys.evidence.nfdump import lzo, packing
-from labrys.evidence.nfdump.read import read, sniff
+from labrys.evidence.nfdump.read import read
 from labrys.evidence.nfdump.samples import make
 from labrys.evidence.pcap.samples import make as pcap
-from labrys.evidence.testing import Row, check_golden
+from labrys.evidence.testing import Row
 
 HERE = Path(__file__).parent
 SAMPLES = [HERE / "samples" / name for name in make.SAMPLES]
@@ -27,10 +27,8 @@ def rows(path: Path) -> list[Row]:
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_samples_read_as_their_golden_output(path: Path) -> None:
+def test_samples_are_as_made(path: Path) -> None:
     assert path.read_bytes() == make.SAMPLES[path.name]()
-    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
-    assert sniff(path.read_bytes(), "x") > 0.9
 
 
 @pytest.mark.parametrize(("order", "flags"), [("<", 0), (">", 0), ("<", 8), (">", 8)])

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from labrys.evidence import testing
 from labrys.evidence.powershell_transcript.read import read, sniff
-from labrys.evidence.registry import choose
-from labrys.evidence.testing import Row, check_golden
+from labrys.evidence.testing import Row
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "samples" / "transcript.txt"
@@ -16,13 +15,6 @@ START = 1_772_600_767_000
 
 def rows(path: Path) -> list[Row]:
     return testing.rows(read, path)
-
-
-def test_the_sample_reads_as_its_golden_output() -> None:
-    check_golden(rows(SAMPLE), HERE / "golden" / "transcript.txt.ndjson")
-    chosen = choose(SAMPLE.read_bytes(), "unnamed")
-    assert chosen is not None
-    assert chosen.id == "powershell_transcript"
 
 
 def test_what_was_typed_when_by_whom() -> None:

@@ -11,7 +11,6 @@ from labrys.evidence.records import Source
 from labrys.evidence.registry import choose
 from labrys.evidence.shell_history.programs import programs
 from labrys.evidence.shell_history.read import read, sniff
-from labrys.evidence.testing import check_golden
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").iterdir())
@@ -31,11 +30,6 @@ def typed(raw: bytes, name: str, folder: Path) -> list[tuple[int | None, str]]:
     path = folder / "history"
     path.write_bytes(raw)
     return [(row.get("_time"), row["CommandLine"]) for row in rows(path, name)]
-
-
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_samples_read_as_their_golden_output(path: Path) -> None:
-    check_golden(rows(path), HERE / "golden" / f"{path.name}.ndjson")
 
 
 def test_a_command_of_many_lines_is_one_and_has_its_time(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from labrys.evidence import testing
 from labrys.evidence.registry import choose
-from labrys.evidence.testing import Row, check_golden
+from labrys.evidence.testing import Row
 from labrys.evidence.utmp.read import read, sniff
 from labrys.evidence.utmp.samples import make
 
@@ -21,12 +21,8 @@ def rows(path: Path) -> list[Row]:
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_samples_read_as_their_golden_output(path: Path) -> None:
+def test_samples_are_as_made(path: Path) -> None:
     assert path.read_bytes() == make.SAMPLES[path.name]
-    check_golden(rows(path), HERE / "golden" / f"{path.name}.jsonl")
-    chosen = choose(path.read_bytes()[: 64 << 10], f"case.zip!/var/log/{path.name}")
-    assert chosen is not None
-    assert chosen.id == "utmp"
 
 
 def test_who_came_and_who_left() -> None:
