@@ -57,6 +57,7 @@ _URLS_HARD: Final = (
 _URLS_ADD: Final = ("nb_", "length_url", "length_hostname", "length_words_raw", "phish_hints")
 """Counts and lengths: a link and a page can always be made to hold more."""
 _MAIL_EACH: Final = 300
+_SHIPPED: Final = ("dga", "url", "evasion", "mail", "prompt_injection")
 _ATTACKS: Final = 6
 _OF_TABLES: Final = 20
 _KIN: Final = ("SizeOfCode", "SizeOfInitializedData", "NumberOfSections")
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("what", nargs="*", choices=[[], *made], help=", ".join(made))
     parser.add_argument("--attacks", type=int, help="6 of each model, 20 of a table")
     parser.add_argument("--budget", type=int, default=1000)
-    parser.add_argument("--models", nargs="*", default=["dga", "url", "evasion", "mail"])
+    parser.add_argument("--models", nargs="*", default=_SHIPPED)
     asked = parser.parse_args(arguments)
     for name in asked.what or made:
         if name != "add_only" and not SHARED.is_dir():
