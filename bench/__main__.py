@@ -47,6 +47,7 @@ OWN: Final = {
     "network": "bench.network",
     "poison": "bench.poison",
     "theft": "bench.theft",
+    "unlike_peers": "bench.unlike_peers",
 }
 """Those with a command line of their own, and where it is."""
 

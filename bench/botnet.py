@@ -53,11 +53,12 @@ class HostDay:
     found: Mapping[str, int]
 
 
-def findings(tables: Mapping[str, pa.Table]) -> pa.Table:
-    """What all detectors that are joined find in the views of a case."""
+def findings(tables: Mapping[str, pa.Table], without: Sequence[str] = ()) -> pa.Table:
+    """What all detectors that are joined find in the views of a case, but those named."""
     rows: list[dict[str, Any]] = []
     for made in (*network_detectors(), detector("dga")):
-        rows += network.found(tables, made)
+        if made.id not in without:
+            rows += network.found(tables, made)
     return pa.Table.from_pylist(rows, FINDING)
 
 

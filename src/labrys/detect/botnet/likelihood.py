@@ -24,7 +24,7 @@ from labrys.ocsf.schema import Severity
 
 SOURCES: Final = (
     *("beacon", "botnet", "ddos", "dga", "dns_tunnel", "exfil", "http_odd", "lateral", "mimicry"),
-    *("mining", "scan", "tls_odd"),
+    *("mining", "scan", "tls_odd", "unlike_peers"),
 )
 """The detectors whose findings are joined."""
 LEVELS: Final = (Severity.LOW, Severity.MEDIUM, Severity.HIGH)

@@ -1,0 +1,144 @@
+"""How much a host does on a day, in a dozen ways, beside what its peers do that day and it did before.
+
+What an attacker can do to the features: nothing but add to his own counts. What is usual is his peers'
+to say, as long as he has not most of them; his own earlier days are his, so they excuse little.
+"""
+
+from typing import Any, Final
+
+from labrys.detect.botnet.features import ADMIN, KNOWN
+from labrys.detect.network.flows import flag, flows, nobody, own_hosts, private, whole, with_samples
+
+DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+KEYS: Final = ("src", "day")
+PEERS: Final = 8
+"""Hosts of a kind on a day from which on they say what is usual."""
+SERVED: Final = 3
+"""Hosts inside that a host answers from which on it is a server."""
+FLOORS: Final = {
+    "called": 40, "alone": 8, "alone_hours": 6, "alone_flows": 60, "odd_ports": 4, "failed": 20,
+    "inside": 8, "admin": 2, "flows": 1500, "hours": 8, "sent": 50_000_000, "minutes": 240,
+}  # fmt: skip
+"""What is counted, and how much of it is nothing yet.
+
+`called`: addresses outside that answer; `alone`: those of them that no peer calls, `alone_hours` and
+`alone_flows`: in how many hours and how often the one of these that is called most; `odd_ports`:
+addresses outside on ports of no known use; `failed`: addresses that do not answer; `inside`: hosts inside;
+`admin`: hosts inside on ports of administration; `flows`; `hours`: in which it called out; `sent`: bytes
+out; `minutes`: of the longest flow.
+"""
+
+
+def features(events: Any) -> Any:
+    """The view `network_activity` → a row for each sample record of each host and day that has peers
+    and does more than they, with for each of `FLOORS` its number, `usual_…` (what three quarters of its
+    peers do not pass) and `before_…` (the most on an earlier day, -1 without one), and `peers`."""
+    rows = _called(events)
+    shown = rows.filter(~private(rows.dst) | rows.port.isin(ADMIN))
+    shown = shown.mutate(odd=flag(shown.failed == 0))
+    return with_samples(_beside(counts(events)), shown, KEYS, first="odd")
+
+
+def counts(events: Any) -> Any:
+    """The view `network_activity` → what is counted (`FLOORS`) of each host inside and day, `first`,
+    `last`, and whether it is a `server`."""
+    rows = _called(events)
+    pairs = rows.group_by("src", "dst", "port", "proto", "day", "hour").aggregate(
+        flows=rows.count(),
+        answered=whole((1 - rows.failed).sum()),
+        sent=whole(rows.out_bytes.fill_null(0).sum()),
+        longest=rows.duration.fill_null(0).max(),
+        first=rows._time.min(),
+        last=rows._time.max(),
+    )
+    return _counted(pairs.semi_join(own_hosts(pairs).select("src"), "src"), pairs)
+
+
+def _called(events: Any) -> Any:
+    rows = flows(events)
+    rows = rows.filter(~nobody(rows.dst), rows.src != rows.dst)
+    echo = (rows.sport > 0) & (rows.sport < 1024) & (rows.port >= 1024)
+    return rows.filter(~echo).mutate(
+        day=(rows._time // DAY_MS).cast("int64"), hour=(rows._time // HOUR_MS).cast("int64")
+    )
+
+
+def _counted(mine: Any, pairs: Any) -> Any:
+    """The counts of each host and day, and whether it is a server."""
+    import ibis
+
+    outside = ~private(mine.dst)
+    there = mine.filter(outside, mine.answered > 0)
+    callers = there.group_by("dst", "day").aggregate(callers=there.src.nunique())
+    lonely = there.semi_join(callers.filter(callers.callers == 1), ["dst", "day"])
+    each = lonely.group_by(*KEYS, "dst").aggregate(
+        hours=lonely.hour.nunique(), flows=whole(lonely.flows.sum())
+    )
+    alone = each.group_by(*KEYS).aggregate(
+        alone=each.count(), alone_hours=each.hours.max(), alone_flows=each.flows.max()
+    )
+
+    def different(condition: Any, value: Any = None) -> Any:
+        held = mine.dst if value is None else value
+        return condition.ifelse(held, ibis.null(held.type())).nunique()
+
+    made = mine.group_by(*KEYS).aggregate(
+        called=different(outside & (mine.answered > 0)),
+        odd_ports=different(outside & (mine.answered > 0) & ~mine.port.isin(KNOWN)),
+        failed=different(mine.answered == 0),
+        inside=different(~outside),
+        admin=different(~outside & mine.port.isin(ADMIN)),
+        flows=whole(mine.flows.sum()),
+        hours=different(outside, mine.hour),
+        sent=whole(outside.ifelse(mine.sent, 0).sum()),
+        minutes=(outside.ifelse(mine.longest, 0).max() // 60_000).cast("int64"),
+        first=mine["first"].min(),
+        last=mine["last"].max(),
+    )
+    answers = pairs.filter(private(pairs.src), pairs.answered > 0)
+    served = answers.group_by(src=answers.dst).aggregate(clients=answers.src.nunique())
+    served = served.filter(served.clients >= SERVED)
+    joined = made.left_join(alone, list(KEYS)).left_join(served, "src")
+    return joined.select(
+        *(made[name] for name in made.columns),
+        *(ibis.coalesce(alone[name], 0).name(name) for name in ("alone", "alone_hours", "alone_flows")),
+        server=flag(served.clients.notnull()),
+    )  # fmt: skip
+
+
+def _beside(counted: Any) -> Any:
+    """Who does more of something than is usual, with what is usual that day and what he did before."""
+    import ibis
+
+    long = ibis.union(*(
+        counted.select(*KEYS, "server", "first", "last", what=ibis.literal(name),
+                       value=counted[name].cast("int64"))
+        for name in FLOORS
+    ))  # fmt: skip
+    order = ibis.window(group_by=["day", "server", "what"], order_by=[long.value, long.src])
+    group = ibis.window(group_by=["day", "server", "what"])
+    earlier = ibis.window(group_by=["src", "what"], order_by="day", preceding=(None, 1))
+    long = long.mutate(
+        place=ibis.row_number().over(order).cast("int64"),
+        hosts=long.src.count().over(group).cast("int64"),
+        before=ibis.coalesce(long.value.max().over(earlier), -1),
+    )
+    long = long.filter(long.hosts > PEERS)
+    usual = long.filter(long.place == (long.hosts - 1) * 3 // 4)
+    usual = usual.select("day", "server", "what", usual=usual.value)
+    long = long.inner_join(usual, ["day", "server", "what"])
+
+    def of(name: str, column: str) -> Any:
+        return (long.what == name).ifelse(long[column], -1).max()
+
+    wide = long.group_by(*KEYS, "server").aggregate(
+        first=long["first"].min(), last=long["last"].max(), peers=long.hosts.max() - 1,
+        **{name: of(name, "value") for name in FLOORS},
+        **{f"usual_{name}": of(name, "usual") for name in FLOORS},
+        **{f"before_{name}": of(name, "before") for name in FLOORS},
+    )  # fmt: skip
+    more = ibis.literal(False)
+    for name, floor in FLOORS.items():
+        more = more | ((wide[name] >= 2 * floor) & (wide[name] > 2 * wide[f"usual_{name}"]))
+    return wide.filter(more)
