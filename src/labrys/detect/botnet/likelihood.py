@@ -24,9 +24,11 @@ from labrys.ocsf.schema import Severity
 
 SOURCES: Final = (
     *("beacon", "botnet", "ddos", "dga", "dns_tunnel", "exfil", "http_odd", "lateral", "mimicry"),
-    *("mining", "scan", "tls_odd", "unlike_peers"),
+    *("mining", "scan", "tls_odd"),
 )
 """The detectors whose findings are joined."""
+BESIDE: Final = ("unlike_peers",)
+"""Told beside them, and counts nothing: what was counted of it did not hold on other days."""
 LEVELS: Final = (Severity.LOW, Severity.MEDIUM, Severity.HIGH)
 ONE_IN: Final = 50
 """Of so many host-days one is a bot's, unless the user says otherwise."""
@@ -105,8 +107,9 @@ def host_days(findings: pa.Table, one_in: float = ONE_IN) -> list[HostDay]:
 def likelihood(found: Levels, one_in: float = ONE_IN, known: Counted | None = None) -> float:
     """How likely a bot a host-day with such findings is, of which one in so many is."""
     known = known or counted()
+    found = {name: level for name, level in found.items() if level > 0 and name not in BESIDE}
     logs = sorted((math.log(known.times(*each)) for each in found.items()), reverse=True)
-    if not any(level > 0 for level in found.values()):
+    if not found:
         logs = [math.log(known.nothing())]
     points = -math.log(max(one_in, 1.0 + 1e-9) - 1)
     points += sum(each * _DISCOUNT**place for place, each in enumerate(logs))
@@ -125,7 +128,7 @@ def levels(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def by_host(findings: pa.Table) -> dict[tuple[str, int], list[dict[str, Any]]]:
     """The findings, low or worse, that accuse each address as a source, by the days they touch."""
     mine = pc.and_(
-        pc.is_in(findings["detector"], value_set=pa.array(SOURCES)),
+        pc.is_in(findings["detector"], value_set=pa.array([*SOURCES, *BESIDE])),
         pc.greater_equal(findings["severity_id"], int(LEVELS[0])),
     )
     made: dict[tuple[str, int], list[dict[str, Any]]] = {}

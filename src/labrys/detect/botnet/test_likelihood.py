@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labrys.detect.botnet.likelihood import (
+    BESIDE,
     DAY_MS,
     LEVELS,
     MOST_DAYS,
@@ -40,6 +41,11 @@ def test_no_finding_lowers_it_whatever_was_counted(
 ) -> None:
     grown = {**found, more: max(found.get(more, 0), level)}
     assert likelihood(grown, 50, known) >= likelihood(found, 50, known) - 1e-12
+
+
+@given(some_levels, st.sampled_from(BESIDE), st.integers(1, len(LEVELS)))
+def test_what_is_told_beside_counts_nothing(found: dict[str, int], more: str, level: int) -> None:
+    assert likelihood({**found, more: level}) == likelihood(found)
 
 
 @given(some_levels, st.floats(2, 1e6), st.floats(1, 100))

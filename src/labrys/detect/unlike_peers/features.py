@@ -17,8 +17,8 @@ PEERS: Final = 8
 SERVED: Final = 3
 """Hosts inside that a host answers from which on it is a server."""
 FLOORS: Final = {
-    "called": 40, "alone": 8, "alone_hours": 6, "alone_flows": 60, "odd_ports": 4, "failed": 20,
-    "inside": 8, "admin": 2, "flows": 1500, "hours": 8, "sent": 50_000_000, "minutes": 240,
+    "called": 20, "alone": 4, "alone_hours": 3, "alone_flows": 30, "odd_ports": 2, "failed": 10,
+    "inside": 4, "admin": 1, "flows": 750, "hours": 4, "sent": 25_000_000, "minutes": 120,
 }  # fmt: skip
 """What is counted, and how much of it is nothing yet.
 
