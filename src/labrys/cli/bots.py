@@ -63,6 +63,7 @@ def _json(found: list["HostDay"]) -> str:
 
 def _text(found: list["HostDay"], one_in: float) -> str:
     from labrys.cli import shown
+    from labrys.detect.botnet.likelihood import BESIDE
 
     if not found:
         return "no network detector accuses a host\n"
@@ -71,10 +72,9 @@ def _text(found: list["HostDay"], one_in: float) -> str:
     ]
     for each in found:
         lines.append(f"{each.likelihood:4.0%} or more  {_date(each.day)}  {shown(each.host)}\n")
-        lines.extend(
-            f"      {name}: {shown(title)}: odds times {times:.1f}\n"
-            for name, title, times in each.reasons
-        )
+        for name, title, times in each.reasons:
+            counts = "counts nothing" if name in BESIDE else f"odds times {times:.1f}"
+            lines.append(f"      {name}: {shown(title)}: {counts}\n")
     return "".join(lines)
 
 
