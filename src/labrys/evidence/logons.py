@@ -25,7 +25,7 @@ _HINTS: Final = (
     "logondenied",
     "nt_status",
 )
-_MORE_HINTS: Final = ("not found", "no such", "error", "unsuccess", "not exist")
+_MORE_HINTS: Final = ("cannot", "unable", "not found", "no such", "error", "unsuccess", "not exist")
 _GOOD_HINTS: Final = (
     "success",
     "accepted",
@@ -51,6 +51,7 @@ _FAILED: Final = re.compile(
     rf"[^/]{{0,40}}?{_WHAT}"
     rf"|{_WHO}[^/]{{0,60}}?\b(?:not found|unknown|does not exist|no such user)\b"
     rf"|\b(?:unknown|invalid|no such|nonexistent) (?:user(?:name)?|account)\b"
+    rf"|\b(?:cannot|unable to) {_WHAT}"
     r"|\baccess denied for user\b|\bcould not retrieve user\b|(?:log[io]n|auth(?:entication)?)_fail(?:ed|ure)\b"
     r"|\bNT_STATUS_(?:NO_SUCH_USER|WRONG_PASSWORD|LOGON_FAILURE|ACCOUNT_LOCKED_OUT)\b"
     r"|\b(?:ChallengeResponseFailed|InvalidPassword|InvalidAccountID|AuthFailed|LogonDenied)\b",
@@ -91,6 +92,7 @@ _USERS: Final = tuple(
         r"\buser ([\w.@\\+-]{1,100})[:\s]",
         r"\bfor (?:invalid |unknown |illegal )?(?:user |account )?[\"'\[<(]{0,2}([^\s\"'<>\[\]();,:]{1,100})",
         r"\buser ([\w.@\\+-]{1,100})",
+        r"\blog[io]n ([\w.\\+-]{1,100})@",
         r"\bby user [\"'\[<(]{0,2}([^\s\"'<>\[\]();,:]{1,100})",
         r"\b(?:pam|ldap|sql|passwd-file)\(([^,()\s]{1,100}),",
     )
@@ -116,7 +118,7 @@ _NO_NAMES: Final = frozenset(
     for line in (
         "a an the not was is has from found unknown failed with null undefined password name login",
         "logon user db and or in to attempt attempts authentication on by at -- ? none false true",
-        "invalid incorrect wrong bad failure success client message error access here does did attempted this that it be",
+        "invalid incorrect wrong bad failure success client peer message error access here does did attempted this that it be",
     )
     for word in line.split()
 )
@@ -143,7 +145,7 @@ def told(line: str) -> dict[str, Any] | None:
         return None
     fields: dict[str, Any] = {"event_kind": "logon", "event_outcome": how, "src_ip": address}
     if user := _user(line):
-        fields["user"] = user
+        fields["user"] = user.removesuffix(f"@{address}")
     return fields
 
 

@@ -34,6 +34,14 @@ from labrys.evidence.logons import of_record, told
             "192.0.2.9",
             "ben",
         ),
+        ("hostd[9]: Event 4 : Cannot login ben@192.0.2.9", "failure", "192.0.2.9", "ben"),
+        ("hostd[9]: Event 5 : User ben@192.0.2.9 logged in as x/6", "success", "192.0.2.9", "ben"),
+        (
+            "192.0.2.9:5555 TLS Auth Error: Auth Username/Password verification failed for peer",
+            "failure",
+            "192.0.2.9",
+            None,
+        ),
         ("auth-worker(7): pam(ben,192.0.2.9): unknown user", "failure", "192.0.2.9", "ben"),
         (
             "plain authenticator failed for (a.example) [192.0.2.9]:5: 535 Incorrect data (set_id=ben)",
