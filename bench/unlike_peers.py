@@ -27,7 +27,7 @@ from labrys.detect.network.testing import table as padded
 from labrys.detect.unlike_peers.features import FLOORS, KEYS, counts
 from labrys.detect.unlike_peers.score import ID, judge
 
-SEED: Final = 13_001
+SEED: Final = 14_001
 OFFICES: Final = 30
 _HOSTS: Final = 24
 _MORNING: Final = 10 * 3_600_000

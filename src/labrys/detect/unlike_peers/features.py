@@ -17,16 +17,15 @@ PEERS: Final = 8
 SERVED: Final = 3
 """Hosts inside that a host answers from which on it is a server."""
 FLOORS: Final = {
-    "called": 20, "alone": 4, "alone_hours": 3, "alone_flows": 30, "odd_ports": 2, "failed": 10,
-    "inside": 4, "admin": 1, "flows": 750, "hours": 4, "sent": 25_000_000, "minutes": 120,
+    "called": 20, "alone": 4, "alone_flows": 30, "odd_ports": 2, "failed": 10, "inside": 4,
+    "admin": 1, "flows": 750, "hours": 4, "sent": 25_000_000, "minutes": 120,
 }  # fmt: skip
 """What is counted, and how much of it is nothing yet.
 
-`called`: addresses outside that answer; `alone`: those of them that no peer calls, `alone_hours` and
-`alone_flows`: in how many hours and how often the one of these that is called most; `odd_ports`:
-addresses outside on ports of no known use; `failed`: addresses that do not answer; `inside`: hosts inside;
-`admin`: hosts inside on ports of administration; `flows`; `hours`: in which it called out; `sent`: bytes
-out; `minutes`: of the longest flow.
+`called`: addresses outside that answer; `alone`: those of them that no peer calls, `alone_flows`: flows to
+the one of these that is called most; `odd_ports`: addresses outside that answer on ports of no known use;
+`failed`: addresses at which a flow failed; `inside`: hosts inside; `admin`: hosts inside on ports of
+administration; `flows`; `hours`: in which it called out; `sent`: bytes out; `minutes`: of the longest flow.
 """
 
 
@@ -44,15 +43,26 @@ def counts(events: Any) -> Any:
     """The view `network_activity` → what is counted (`FLOORS`) of each host inside and day, `first`,
     `last`, and whether it is a `server`."""
     rows = _called(events)
-    pairs = rows.group_by("src", "dst", "port", "proto", "day", "hour").aggregate(
+    outside = ~private(rows.dst)
+    good = 1 - rows.failed
+    # One row for each address that a host calls: whatever is counted is then a sum, without sets.
+    pairs = rows.group_by(*KEYS, "dst").aggregate(
+        outside=flag(outside).max(),
+        answered=good.max(),
+        failed=rows.failed.max(),
+        odd=(good * flag(~rows.port.isin(KNOWN))).max(),
+        admin=flag(rows.port.isin(ADMIN)).max(),
         flows=rows.count(),
-        answered=whole((1 - rows.failed).sum()),
         sent=whole(rows.out_bytes.fill_null(0).sum()),
         longest=rows.duration.fill_null(0).max(),
         first=rows._time.min(),
         last=rows._time.max(),
     )
-    return _counted(pairs.semi_join(own_hosts(pairs).select("src"), "src"), pairs)
+    own = own_hosts(pairs).select("src")
+    mine = pairs.semi_join(own, "src")
+    hours = rows.filter(outside).select(*KEYS, "hour").distinct()
+    hours = hours.group_by(*KEYS).aggregate(hours=hours.count())
+    return _joined(_summed(mine), [_alone(mine), hours], _servers(pairs, own))
 
 
 def _called(events: Any) -> Any:
@@ -64,47 +74,57 @@ def _called(events: Any) -> Any:
     )
 
 
-def _counted(mine: Any, pairs: Any) -> Any:
-    """The counts of each host and day, and whether it is a server."""
-    import ibis
-
-    outside = ~private(mine.dst)
-    there = mine.filter(outside, mine.answered > 0)
-    callers = there.group_by("dst", "day").aggregate(callers=there.src.nunique())
-    lonely = there.semi_join(callers.filter(callers.callers == 1), ["dst", "day"])
-    each = lonely.group_by(*KEYS, "dst").aggregate(
-        hours=lonely.hour.nunique(), flows=whole(lonely.flows.sum())
-    )
-    alone = each.group_by(*KEYS).aggregate(
-        alone=each.count(), alone_hours=each.hours.max(), alone_flows=each.flows.max()
-    )
-
-    def different(condition: Any, value: Any = None) -> Any:
-        held = mine.dst if value is None else value
-        return condition.ifelse(held, ibis.null(held.type())).nunique()
-
-    made = mine.group_by(*KEYS).aggregate(
-        called=different(outside & (mine.answered > 0)),
-        odd_ports=different(outside & (mine.answered > 0) & ~mine.port.isin(KNOWN)),
-        failed=different(mine.answered == 0),
-        inside=different(~outside),
-        admin=different(~outside & mine.port.isin(ADMIN)),
+def _summed(mine: Any) -> Any:
+    """The sums of each host and day."""
+    out = mine.outside
+    return mine.group_by(*KEYS).aggregate(
+        called=whole((out * mine.answered).sum()),
+        odd_ports=whole((out * mine.odd).sum()),
+        failed=whole(mine.failed.sum()),
+        inside=whole((1 - out).sum()),
+        admin=whole(((1 - out) * mine.admin).sum()),
         flows=whole(mine.flows.sum()),
-        hours=different(outside, mine.hour),
-        sent=whole(outside.ifelse(mine.sent, 0).sum()),
-        minutes=(outside.ifelse(mine.longest, 0).max() // 60_000).cast("int64"),
+        sent=whole((out * mine.sent).sum()),
+        minutes=((out * mine.longest).max() // 60_000).cast("int64"),
         first=mine["first"].min(),
         last=mine["last"].max(),
     )
-    answers = pairs.filter(private(pairs.src), pairs.answered > 0)
-    served = answers.group_by(src=answers.dst).aggregate(clients=answers.src.nunique())
-    served = served.filter(served.clients >= SERVED)
-    joined = made.left_join(alone, list(KEYS)).left_join(served, "src")
+
+
+def _alone(mine: Any) -> Any:
+    """Of each host and day the addresses outside that no other host calls, and the most flows to one."""
+    there = mine.filter(mine.outside == 1, mine.answered == 1)
+    callers = there.group_by("dst", "day").aggregate(one=there.src.min(), other=there.src.max())
+    lonely = there.semi_join(callers.filter(callers.one == callers.other), ["dst", "day"])
+    return lonely.group_by(*KEYS).aggregate(alone=lonely.count(), alone_flows=lonely.flows.max())
+
+
+def _servers(pairs: Any, own: Any) -> Any:
+    """Hosts that several hosts inside use."""
+    used = pairs.filter(private(pairs.src), pairs.answered == 1).semi_join(
+        own, pairs.dst == own.src
+    )
+    clients = used.select("src", "dst").distinct()
+    servers = clients.group_by(src=clients.dst).aggregate(clients=clients.count())
+    return servers.filter(servers.clients >= SERVED)
+
+
+def _joined(summed: Any, more: list[Any], servers: Any) -> Any:
+    """All counts of each host and day in one row."""
+    import ibis
+
+    made = summed
+    for one in more:
+        names = [name for name in one.columns if name not in KEYS]
+        joined = made.left_join(one, list(KEYS))
+        made = joined.select(
+            *(made[name] for name in made.columns),
+            **{name: ibis.coalesce(one[name], 0) for name in names},
+        )
+    joined = made.left_join(servers, "src")
     return joined.select(
-        *(made[name] for name in made.columns),
-        *(ibis.coalesce(alone[name], 0).name(name) for name in ("alone", "alone_hours", "alone_flows")),
-        server=flag(served.clients.notnull()),
-    )  # fmt: skip
+        *(made[name] for name in made.columns), server=flag(servers.clients.notnull())
+    )
 
 
 def _beside(counted: Any) -> Any:

@@ -21,10 +21,9 @@ _STEPS: Final = ((3, 0.25), (6, 0.4), (12, 0.5))
 _TOLD: Final = {
     "called": "addresses outside that it called",
     "alone": "addresses that no peer calls",
-    "alone_hours": "hours in which it called one that no peer calls",
     "alone_flows": "calls to one that no peer calls",
     "odd_ports": "addresses on ports of no known use",
-    "failed": "addresses that did not answer",
+    "failed": "addresses at which it failed",
     "inside": "hosts inside that it called",
     "admin": "hosts inside that it called to administer",
     "flows": "flows",

@@ -33,7 +33,7 @@ def test_a_host_that_does_more_than_its_peers_is_told_with_what_is_usual() -> No
     assert found["title"] == "A host unlike the other 12 hosts of the day"
     said = {one["feature"]: one["value"] for one in found["reasons"]}
     assert said["addresses that no peer calls"] == "250, usually 0 at most"
-    assert said["addresses that did not answer"] == "250, usually 0 at most"
+    assert said["addresses at which it failed"] == "250, usually 0 at most"
 
 
 def test_one_thing_more_is_nothing() -> None:
