@@ -2,7 +2,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from labrys.evidence import testing
@@ -66,6 +66,7 @@ def test_no_damage_stops_it(changes: list[tuple[int, bytes]]) -> None:
     raw = bytearray(SAMPLE.read_bytes())
     for at, new in changes:
         raw[at % len(raw) : at % len(raw)] = new
+    assume(not raw.startswith((b"\xfe\xff", b"\xff\xfe")))  # lines of UTF-16 are others
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "some"
         path.write_bytes(raw)
