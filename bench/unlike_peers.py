@@ -25,7 +25,7 @@ from labrys.detect.network.finding import grouped, joined
 from labrys.detect.network.testing import asked, detector, query
 from labrys.detect.network.testing import table as padded
 from labrys.detect.unlike_peers.features import FLOORS, KEYS, counts
-from labrys.detect.unlike_peers.score import ID, judge
+from labrys.detect.unlike_peers.score import ID, SHOWN, judge
 
 SEED: Final = 14_001
 OFFICES: Final = 30
@@ -79,7 +79,7 @@ def real(captures: Sequence[tuple[str, network.Tables]]) -> None:
         host = draw.choice(sorted({row["src_endpoint_ip"] for row in office}))
         flows = padded("network_activity", [*office, *_moved(tables, host)])
         rows, told = _counted(flows), _scores(flows)
-        alerts += told.get(host, 0.0) > 0
+        alerts += told.get(host, 0.0) >= SHOWN
         ours.append(_place({row["src"]: told.get(row["src"], 0.0) for row in rows}, host))
         forest.append(_place(_isolated(rows), host))
     total = len(captures)
